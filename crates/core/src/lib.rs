@@ -1,0 +1,1 @@
+//! Sandboxes for unattended coding agents: lifecycle, exec, policy

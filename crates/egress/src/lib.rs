@@ -1,0 +1,1 @@
+//! Egress policy and HTTP proxy of a loopbox sandbox

@@ -1,0 +1,1 @@
+//! PID 1 and guest agent of a loopbox sandbox: namespaces, exec protocol

@@ -1,0 +1,1 @@
+//! Leased credentials for loopbox sandboxes, and the secrets CLI
