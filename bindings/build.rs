@@ -1,1 +1,5 @@
-fn main() { napi_build::setup(); }
+//! Sets the linker flags that a Node addon needs.
+
+fn main() {
+    napi_build::setup();
+}

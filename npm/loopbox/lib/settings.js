@@ -1,0 +1,65 @@
+"use strict";
+
+const os = require("node:os");
+const path = require("node:path");
+
+const { invalid } = require("./errors.js");
+const { native } = require("./native.js");
+
+/**
+ * What the surroundings say now. `process.env` is read at each call, and handed over as it is: in Bun and in Node's
+ * workers it differs from the environment that native code would see.
+ */
+function settings() {
+  const { helper, helperSha256 } = native();
+  const env = { ...process.env };
+  const home = env.HOME || os.homedir();
+  const hostMode = env.AGENT_LOOP_HOST === "1";
+  return {
+    stateDir: stateDir(env, home),
+    helper,
+    helperSha256,
+    backend: hostMode ? "host" : env.LOOPBOX_BACKEND || undefined,
+    allowHostFallback: env.LOOPBOX_ALLOW_HOST_FALLBACK === "1",
+    hostMode,
+    path: env.PATH,
+    home,
+    env: environment(env),
+  };
+}
+
+function stateDir(env, home) {
+  const own = env.LOOPBOX_STATE_DIR;
+  if (own) {
+    if (!path.isAbsolute(own)) {
+      throw invalid("LOOPBOX_STATE_DIR", own, "is not an absolute path", "state must be found from every directory");
+    }
+    return own;
+  }
+  // The XDG specification has relative paths ignored.
+  const xdg = env.XDG_STATE_HOME;
+  return path.join(xdg && path.isAbsolute(xdg) ? xdg : path.join(home, ".local", "state"), "loopbox");
+}
+
+/** `NAME=value` separated by NUL: one string crosses faster than a pair of strings for each variable. */
+function environment(env) {
+  let text = "";
+  for (const name in env) text += `${name}=${env[name]}\0`;
+  return text;
+}
+
+const told = new Set();
+
+/** Tells the operator, once in this process and whatever warnings are switched off, that nothing is isolated. */
+function warnHostMode() {
+  tell("AGENT_LOOP_HOST=1: commands run on this host, as you, without a sandbox");
+}
+
+/** Tells the operator something on stderr, once in this process. */
+function tell(sentence) {
+  if (told.has(sentence)) return;
+  told.add(sentence);
+  process.stderr.write(`loopbox: warning: ${sentence}\n`);
+}
+
+module.exports = { settings, warnHostMode, tell };
