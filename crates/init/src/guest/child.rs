@@ -7,7 +7,7 @@ use super::identity::Identity;
 use super::shared::{Slot, Stage};
 use super::signals;
 use rustix::process::Rlimit;
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 /// The status of a process that could not become its command; its slot says why.
 const NOT_STARTED: i32 = 125;
@@ -22,7 +22,7 @@ pub(super) struct Plan<'a> {
     /// Whether they are a terminal, to become the controlling one.
     pub(super) terminal: bool,
     /// The file of a cgroup by which the child joins it, where it is not born there.
-    pub(super) join: Option<RawFd>,
+    pub(super) join: Option<OwnedFd>,
     pub(super) open_files: Option<Rlimit>,
     /// A signal that the parent handles and the command shall not.
     pub(super) handled: Option<i32>,
@@ -41,9 +41,9 @@ pub(super) fn become_command(plan: &Plan<'_>) -> ! {
 
 fn prepare(plan: &Plan<'_>) -> Result<(), (Stage, i32)> {
     let setup = |errno| (Stage::Setup, errno);
-    if let Some(procs) = plan.join {
+    if let Some(procs) = &plan.join {
         // SAFETY: the descriptor is open and the buffer is static. 0 is the writer itself.
-        check(unsafe { libc::write(procs, b"0".as_ptr().cast(), 1) } == 1).map_err(setup)?;
+        check(unsafe { libc::write(procs.as_raw_fd(), b"0".as_ptr().cast(), 1) } == 1).map_err(setup)?;
     }
     // SAFETY: these take integers only.
     unsafe {

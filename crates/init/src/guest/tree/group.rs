@@ -7,7 +7,7 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, mkdirat, openat, unlinkat
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::VecDeque;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Empty groups that are kept for the next exec.
 const STOCK: usize = 8;
@@ -110,7 +110,7 @@ impl Group {
             Mechanism::Cgroup2 => spawn::fork_into(self.directory.as_fd()),
             Mechanism::Freezer => {
                 let procs = openat(&self.directory, "cgroup.procs", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
-                plan.join = Some(procs.as_raw_fd());
+                plan.join = Some(procs);
                 spawn::fork()
             }
         }

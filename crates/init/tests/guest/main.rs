@@ -1,0 +1,10 @@
+//! The guest agent and its client together: what the exec part of the contract promises, over every transport and every
+//! way to hold a tree of processes.
+
+// The client is `loopbox_core::guest`, which is private there.
+#[path = "../../../core/src/guest/mod.rs"]
+#[allow(dead_code, unused_imports, unreachable_pub)]
+mod client;
+
+mod commands;
+mod support;
