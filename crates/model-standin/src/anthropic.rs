@@ -96,29 +96,16 @@ impl Request {
             })
         };
         if !self.stream {
-            let whole = message(
-                json!([block.whole()]),
-                json!(stop_reason),
-                block.output_tokens(),
-            );
+            let whole = message(json!([block.whole()]), json!(stop_reason), block.output_tokens());
             return reply::json(StatusCode::OK, &whole);
         }
         let mut events = vec![
-            event(
-                "message_start",
-                json!({ "message": message(json!([]), Value::Null, 1) }),
-            ),
-            event(
-                "content_block_start",
-                json!({ "index": 0, "content_block": block.start() }),
-            ),
+            event("message_start", json!({ "message": message(json!([]), Value::Null, 1) })),
+            event("content_block_start", json!({ "index": 0, "content_block": block.start() })),
             event("ping", json!({})),
         ];
         events.extend(
-            block
-                .deltas()
-                .into_iter()
-                .map(|delta| event("content_block_delta", json!({ "index": 0, "delta": delta }))),
+            block.deltas().into_iter().map(|delta| event("content_block_delta", json!({ "index": 0, "delta": delta }))),
         );
         events.extend([
             event("content_block_stop", json!({ "index": 0 })),
@@ -141,22 +128,15 @@ impl Request {
                 ("Write", json!({ "file_path": path, "content": content }))
             }
             Move::Do(step) if self.offers("Bash") => {
-                let input =
-                    json!({ "command": step.as_shell(), "description": "A step of the story" });
+                let input = json!({ "command": step.as_shell(), "description": "A step of the story" });
                 ("Bash", input)
             }
             // A side request without tools (a title, a summary) or a session that denies them.
             Move::Do(_) | Move::Await(_) => {
-                return Answer::Text(
-                    "The stand-in was offered no tool for its next step.".to_owned(),
-                );
+                return Answer::Text("The stand-in was offered no tool for its next step.".to_owned());
             }
         };
-        Answer::ToolUse {
-            id: format!("toolu_standin_{serial}"),
-            name,
-            input,
-        }
+        Answer::ToolUse { id: format!("toolu_standin_{serial}"), name, input }
     }
 
     fn offers(&self, tool: &str) -> bool {
@@ -168,11 +148,7 @@ impl Request {
 #[derive(Debug)]
 enum Answer {
     Text(String),
-    ToolUse {
-        id: String,
-        name: &'static str,
-        input: Value,
-    },
+    ToolUse { id: String, name: &'static str, input: Value },
 }
 
 impl Answer {
@@ -197,10 +173,9 @@ impl Answer {
 
     fn deltas(&self) -> Vec<Value> {
         match self {
-            Self::Text(text) => deltas(text)
-                .into_iter()
-                .map(|piece| json!({ "type": "text_delta", "text": piece }))
-                .collect(),
+            Self::Text(text) => {
+                deltas(text).into_iter().map(|piece| json!({ "type": "text_delta", "text": piece })).collect()
+            }
             Self::ToolUse { input, .. } => deltas(&input.to_string())
                 .into_iter()
                 .map(|piece| json!({ "type": "input_json_delta", "partial_json": piece }))
@@ -243,11 +218,7 @@ impl Block {
         let Self::ToolResult { content, is_error } = self else {
             return None;
         };
-        Some(if *is_error == Some(true) {
-            Outcome::Failed(plain_text(content))
-        } else {
-            Outcome::Succeeded
-        })
+        Some(if *is_error == Some(true) { Outcome::Failed(plain_text(content)) } else { Outcome::Succeeded })
     }
 }
 

@@ -69,12 +69,10 @@ fn current_story<'a>(
             break;
         }
     }
-    let outcomes = conversation[start.unwrap_or(0)..]
-        .iter()
-        .filter_map(|entry| match entry {
-            Entry::Done(outcome) => Some(outcome),
-            Entry::Prompt(_) => None,
-        });
+    let outcomes = conversation[start.unwrap_or(0)..].iter().filter_map(|entry| match entry {
+        Entry::Done(outcome) => Some(outcome),
+        Entry::Prompt(_) => None,
+    });
     Ok((story.unwrap_or_else(|| default.clone()), outcomes))
 }
 
@@ -91,13 +89,7 @@ mod tests {
     }
 
     fn story(commands: &[&str], answer: &str) -> Story {
-        Story {
-            steps: commands
-                .iter()
-                .map(|c| Step::Run((*c).to_owned()))
-                .collect(),
-            answer: answer.to_owned(),
-        }
+        Story { steps: commands.iter().map(|c| Step::Run((*c).to_owned())).collect(), answer: answer.to_owned() }
     }
 
     fn run(command: &str) -> Move {
@@ -131,13 +123,7 @@ mod tests {
         let default = story(&["a"], "end");
         let first = story(&["x"], "first").to_directive();
         let second = story(&["y", "z"], "second").to_directive();
-        let entries = [
-            prompt(&first),
-            OK,
-            prompt(&second),
-            OK,
-            prompt("a reminder that the agent put in"),
-        ];
+        let entries = [prompt(&first), OK, prompt(&second), OK, prompt("a reminder that the agent put in")];
         assert_eq!(next_move(&entries, &default).unwrap(), run("z"));
     }
 
@@ -146,23 +132,14 @@ mod tests {
         let default = story(&["a", "b"], "end");
         let failed = Entry::Done(Outcome::Failed("no such file".to_owned()));
         let entries = [prompt("go"), OK, failed];
-        assert_eq!(
-            next_move(&entries, &default).unwrap(),
-            say("story failed at step 2: no such file")
-        );
+        assert_eq!(next_move(&entries, &default).unwrap(), say("story failed at step 2: no such file"));
     }
 
     #[test]
     fn a_command_that_still_runs_is_awaited_before_the_next_step() {
         let default = story(&["a", "b"], "end");
         let running = || Entry::Done(Outcome::Running(7));
-        assert_eq!(
-            next_move(&[prompt("go"), running()], &default).unwrap(),
-            Move::Await(7)
-        );
-        assert_eq!(
-            next_move(&[prompt("go"), running(), OK], &default).unwrap(),
-            run("b")
-        );
+        assert_eq!(next_move(&[prompt("go"), running()], &default).unwrap(), Move::Await(7));
+        assert_eq!(next_move(&[prompt("go"), running(), OK], &default).unwrap(), run("b"));
     }
 }

@@ -6,8 +6,8 @@
 //! their own tools, without credentials and without the network.
 //!
 //! What it is not: a model, a simulation of one, or a complete implementation of either API.
-//! It understands no language, counts tokens by guesswork, has no rate limits, no TLS and no
-//! WebSockets, and listens on 127.0.0.1 only. What works against it proves that an agent can
+//! It understands no language, counts tokens by guesswork, has no rate limits and no TLS, answers
+//! WebSocket upgrades with 426, and listens on 127.0.0.1 only. What works against it proves that an agent can
 //! run, not that a provider would have answered so.
 //!
 //! ```
@@ -31,6 +31,7 @@ mod openai;
 mod reply;
 mod request_log;
 mod server;
+mod service;
 mod story;
 
 pub use request_log::LoggedRequest;

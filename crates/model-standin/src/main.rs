@@ -56,20 +56,11 @@ impl Arguments {
             Some(path) => Story::from_json(&fs::read_to_string(path)?)?,
             None => Story::default(),
         };
-        let accepted = if self.tokens.is_empty() {
-            Accepted::Any
-        } else {
-            Accepted::Tokens(self.tokens)
-        };
+        let accepted = if self.tokens.is_empty() { Accepted::Any } else { Accepted::Tokens(self.tokens) };
         let log_file = match self.log {
             Some(path) => Some(File::options().create(true).append(true).open(path)?),
             None => None,
         };
-        Ok(Options {
-            port: self.port,
-            story,
-            accepted,
-            log_file,
-        })
+        Ok(Options { port: self.port, story, accepted, log_file })
     }
 }

@@ -77,9 +77,7 @@ impl Request {
         items
             .iter()
             .filter_map(|item| match item {
-                Item::Message { role, content } if role == "user" => {
-                    Some(Entry::Prompt(content.text()))
-                }
+                Item::Message { role, content } if role == "user" => Some(Entry::Prompt(content.text())),
                 Item::FunctionCallOutput { output } => Some(Entry::Done(output.outcome())),
                 Item::Message { .. } | Item::Other => None,
             })
@@ -96,17 +94,11 @@ impl Request {
         let started = self.response("in_progress", &json!([]), serial, body_length);
         let mut events = vec![
             ("response.created", json!({ "response": started })),
-            (
-                "response.output_item.added",
-                json!({ "output_index": 0, "item": item }),
-            ),
+            ("response.output_item.added", json!({ "output_index": 0, "item": item })),
         ];
         events.extend(progress(&item));
         events.extend([
-            (
-                "response.output_item.done",
-                json!({ "output_index": 0, "item": item }),
-            ),
+            ("response.output_item.done", json!({ "output_index": 0, "item": item })),
             ("response.completed", json!({ "response": finished })),
         ]);
         reply::events((0_u64..).zip(events).map(|(number, (name, mut data))| {
@@ -123,14 +115,10 @@ impl Request {
                 call("exec_command", &arguments, serial)
             }
             Move::Await(session) if self.offers("write_stdin") => {
-                let arguments =
-                    json!({ "session_id": session, "chars": "", "yield_time_ms": YIELD_MS });
+                let arguments = json!({ "session_id": session, "chars": "", "yield_time_ms": YIELD_MS });
                 call("write_stdin", &arguments, serial)
             }
-            Move::Do(_) | Move::Await(_) => message(
-                "The stand-in was offered no tool for its next step.",
-                serial,
-            ),
+            Move::Do(_) | Move::Await(_) => message("The stand-in was offered no tool for its next step.", serial),
         }
     }
 
@@ -234,12 +222,8 @@ fn joined(parts: &[Part]) -> String {
 }
 
 pub(crate) fn models() -> Response<Chunks> {
-    let model =
-        json!({ "id": "standin", "object": "model", "created": 0, "owned_by": "model-standin" });
-    reply::json(
-        StatusCode::OK,
-        &json!({ "object": "list", "data": [model] }),
-    )
+    let model = json!({ "id": "standin", "object": "model", "created": 0, "owned_by": "model-standin" });
+    reply::json(StatusCode::OK, &json!({ "object": "list", "data": [model] }))
 }
 
 /// An error in this provider's shape.

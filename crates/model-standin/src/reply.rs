@@ -42,9 +42,7 @@ pub(crate) fn events(events: impl IntoIterator<Item = Event>) -> Response<Chunks
         })
         .collect();
     let mut response = respond(StatusCode::OK, "text/event-stream; charset=utf-8", chunks);
-    response
-        .headers_mut()
-        .insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response
 }
 
@@ -69,9 +67,7 @@ pub(crate) fn estimated_tokens(bytes: usize) -> usize {
 fn respond(status: StatusCode, mime: &'static str, chunks: VecDeque<Bytes>) -> Response<Chunks> {
     let mut response = Response::new(Chunks(chunks));
     *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static(mime));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(mime));
     response
 }
 
@@ -79,10 +75,7 @@ impl Body for Chunks {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         Poll::Ready(self.0.pop_front().map(|chunk| Ok(Frame::data(chunk))))
     }
 

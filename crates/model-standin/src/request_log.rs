@@ -27,10 +27,7 @@ pub struct LoggedRequest {
 impl LoggedRequest {
     /// The first value of a header; the name in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 }
 
@@ -45,10 +42,7 @@ const KEPT: usize = 1000;
 
 impl RequestLog {
     pub(crate) fn new(file: Option<std::fs::File>) -> Self {
-        Self {
-            kept: Mutex::default(),
-            file,
-        }
+        Self { kept: Mutex::default(), file }
     }
 
     pub(crate) fn push(&self, request: LoggedRequest) {

@@ -65,10 +65,8 @@ impl Story {
     /// The story in a prompt, if the prompt has one.
     pub(crate) fn from_prompt(prompt: &str) -> Option<Result<Self, StoryError>> {
         let (_, rest) = prompt.split_once(Self::DIRECTIVE)?;
-        serde_json::Deserializer::from_str(rest)
-            .into_iter()
-            .next()
-            .map(|story| story.map_err(StoryError))
+        let mut json = serde_json::Deserializer::from_str(rest);
+        Some(Self::deserialize(&mut json).map_err(StoryError))
     }
 }
 
@@ -77,10 +75,7 @@ impl Default for Story {
         let path = "agent-story.txt";
         Self {
             steps: vec![
-                Step::Write {
-                    path: path.to_owned(),
-                    content: "Written by the agent's own tool.\n".to_owned(),
-                },
+                Step::Write { path: path.to_owned(), content: "Written by the agent's own tool.\n".to_owned() },
                 Step::Run(format!("cat {path}")),
             ],
             answer: format!("{path} is written and read back."),
@@ -122,10 +117,7 @@ mod tests {
 
     #[test]
     fn a_directive_is_found_within_a_prompt() {
-        let story = Story {
-            steps: vec![Step::Run("echo \"{}\"".to_owned())],
-            answer: "done".to_owned(),
-        };
+        let story = Story { steps: vec![Step::Run("echo \"{}\"".to_owned())], answer: "done".to_owned() };
         let prompt = format!("Please: {} and be quick {{", story.to_directive());
         assert_eq!(Story::from_prompt(&prompt).unwrap().unwrap(), story);
     }
@@ -137,12 +129,7 @@ mod tests {
 
     #[test]
     fn a_broken_directive_is_an_error_and_not_ignored() {
-        for broken in [
-            "",
-            " {",
-            " {\"steps\":[]}",
-            " {\"steps\":[],\"answer\":\"\",\"x\":1}",
-        ] {
+        for broken in ["", " {", " {\"steps\":[]}", " {\"steps\":[],\"answer\":\"\",\"x\":1}"] {
             let prompt = format!("{}{broken}", Story::DIRECTIVE);
             let found = Story::from_prompt(&prompt);
             assert!(matches!(found, Some(Err(_))), "{broken:?}: {found:?}");
@@ -154,14 +141,8 @@ mod tests {
         let content = "it's $HOME `x` \"q\" \\n % \n\tä\n";
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a 'b' c");
-        let step = Step::Write {
-            path: path.to_str().unwrap().to_owned(),
-            content: content.to_owned(),
-        };
-        let status = std::process::Command::new("sh")
-            .args(["-c", &step.as_shell()])
-            .status()
-            .unwrap();
+        let step = Step::Write { path: path.to_str().unwrap().to_owned(), content: content.to_owned() };
+        let status = std::process::Command::new("sh").args(["-c", &step.as_shell()]).status().unwrap();
         assert!(status.success());
         assert_eq!(std::fs::read_to_string(path).unwrap(), content);
     }
