@@ -1,7 +1,7 @@
 //! `test`: every test there is, counted together. Started by root, the suite runs once more as an ordinary user.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use clap::Args;
@@ -9,7 +9,7 @@ use serde_json::Value;
 use xshell::{Shell, cmd};
 
 use crate::ordinary_user::OrdinaryUser;
-use crate::readme::{self, Purpose};
+use crate::readme;
 use crate::runner::run_counted;
 use crate::tally::{Runner, Tally};
 use crate::{Result, root, task_npm};
@@ -87,7 +87,8 @@ fn run_suite(sh: &Shell) -> Result<Tally> {
         total += counted("npm tests in Node", cmd!(sh, "npm run --silent test:node").into(), Runner::Node)?;
         total += counted("npm tests in Bun", cmd!(sh, "npm run --silent test:bun").into(), Runner::Bun)?;
     }
-    total += try_readme(sh)?;
+    println!("\n== the examples of README.md");
+    total += readme::run::run(sh)?;
     Ok(total)
 }
 
@@ -110,39 +111,4 @@ fn try_example(sh: &Shell) -> Result<Tally> {
     let (helper, workspace, state) = (root().join("target/debug/loopbox"), workspace.path(), state.path());
     let passed = cmd!(sh, "target/debug/examples/loop {helper} {state} {workspace}").run().is_ok();
     Ok(Tally::of_one(passed))
-}
-
-/// Every example of README.md, in a project that installed our two packages and nothing else.
-fn try_readme(sh: &Shell) -> Result<Tally> {
-    println!("\n== the examples of README.md");
-    let mut total = Tally::default();
-    let project = tempfile::tempdir()?;
-    let state = tempfile::tempdir()?;
-    let packages = packages()?;
-    let _directory = sh.push_dir(project.path());
-    let _state = sh.push_env("LOOPBOX_STATE_DIR", state.path());
-    sh.write_file("package.json", r#"{ "name": "example", "private": true, "type": "module" }"#)?;
-    cmd!(sh, "npm install --offline --no-audit --no-fund {packages...}").run()?;
-    cmd!(sh, "git init --quiet").run()?;
-    let path = format!("{}:{}", project.path().join("node_modules/.bin").display(), sh.var("PATH")?);
-    let _path = sh.push_env("PATH", path);
-    for snippet in readme::snippets()? {
-        let Purpose::Run(name) = snippet.purpose else { continue };
-        sh.write_file(&name, snippet.text)?;
-        let runners: &[(&str, &[&str])] = match Path::new(&name).extension().and_then(|extension| extension.to_str()) {
-            Some("ts") => &[("node", &[]), ("bun", &[])],
-            Some("sh") => &[("sh", &["-eu"])],
-            _ => return Err(format!("README.md: nothing runs {name}").into()),
-        };
-        for &(runner, flags) in runners {
-            total += Tally::of_one(cmd!(sh, "{runner} {flags...} {name}").run().is_ok());
-        }
-    }
-    Ok(total)
-}
-
-/// The tarballs that `cargo xtask npm` left.
-fn packages() -> Result<Vec<PathBuf>> {
-    let files = fs::read_dir(root().join("target/npm"))?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
-    Ok(files.into_iter().filter(|file| file.extension().is_some_and(|extension| extension == "tgz")).collect())
 }

@@ -3,6 +3,8 @@
 //! A comment before a code block says what becomes of it: `<!-- run: loop.ts -->` names the file it is written to and
 //! run as, `<!-- file: PATH -->` the file of the tree that it must equal.
 
+pub(crate) mod run;
+
 use std::fs;
 
 use crate::{Result, root};
