@@ -11,7 +11,7 @@ use tempfile::TempDir;
 #[test]
 fn claude_writes_the_file_with_its_own_tool() {
     let desk = Desk::new();
-    let server = desk.server();
+    let server = server();
     let output = desk.claude(&server, "placeholder", &desk.prompt());
     desk.assert_story_done(&output);
 
@@ -28,7 +28,7 @@ fn claude_writes_the_file_with_its_own_tool() {
 #[test]
 fn codex_writes_the_file_with_its_own_tool() {
     let desk = Desk::new();
-    let server = desk.server();
+    let server = server();
     let output = desk.codex(&server, "placeholder", &desk.prompt());
     desk.assert_story_done(&output);
 
@@ -41,7 +41,7 @@ fn codex_writes_the_file_with_its_own_tool() {
 #[test]
 fn a_refused_token_fails_both_agents() {
     let desk = Desk::new();
-    let server = desk.server();
+    let server = server();
     let claude = desk.claude(&server, "wrong", "go");
     let codex = desk.codex(&server, "wrong", "go");
     for output in [claude, codex] {
@@ -55,7 +55,7 @@ fn a_refused_token_fails_both_agents() {
 #[test]
 fn a_step_that_fails_is_told_in_the_answer() {
     let desk = Desk::new();
-    let server = desk.server();
+    let server = server();
     let story = Story { steps: vec![Step::Run("echo lost >&2; exit 3".to_owned())], answer: "never said".to_owned() };
     let prompt = story.to_directive();
     for output in [desk.claude(&server, "placeholder", &prompt), desk.codex(&server, "placeholder", &prompt)] {
@@ -87,11 +87,6 @@ impl Desk {
             answer: "The story is told.".to_owned(),
         };
         Self { directory, bin: agents_bin(), story }
-    }
-
-    fn server(&self) -> ModelStandin {
-        let accepted = Accepted::Tokens(vec!["placeholder".to_owned()]);
-        ModelStandin::start(Options { accepted, ..Options::default() }).unwrap()
     }
 
     fn prompt(&self) -> String {
@@ -174,6 +169,11 @@ impl Desk {
     fn path(&self, below: &str) -> PathBuf {
         self.directory.path().join(below)
     }
+}
+
+fn server() -> ModelStandin {
+    let accepted = Accepted::Tokens(vec!["placeholder".to_owned()]);
+    ModelStandin::start(Options { accepted, ..Options::default() }).unwrap()
 }
 
 fn agents_bin() -> PathBuf {
