@@ -1,5 +1,7 @@
 //! Absolute-form requests through the proxy.
 
+#![allow(clippy::unwrap_used, reason = "a fixture that cannot be made fails the test")]
+
 mod support;
 
 use support::{Fixture, Server, compiled, header};

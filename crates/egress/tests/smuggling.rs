@@ -1,5 +1,7 @@
 //! Requests that two parsers might read differently, and limits.
 
+#![allow(clippy::unwrap_used, reason = "a fixture that cannot be made fails the test")]
+
 mod support;
 
 use support::{Fixture, Server};

@@ -1,6 +1,7 @@
 //! A proxy, a fixture internet on loopback, and clients that speak bytes.
 
 #![allow(dead_code, reason = "every test file uses its own part")]
+#![allow(clippy::unwrap_used, reason = "a fixture that cannot be made fails the test")]
 
 use std::collections::HashMap;
 use std::io;
