@@ -17,9 +17,10 @@ pub(crate) fn run(sh: &Shell, options: &Options) -> Result<()> {
     cmd!(sh, "cargo build --release -p loopbox -p loopbox-tests --bin loopbox --bin bench").run()?;
     task_npm::run(sh)?;
     let quick = options.quick.then_some("--quick");
+    let iterations = if options.quick { "50" } else { "500" };
     let helper = root().join("target/release/loopbox");
     let rust: Value = serde_json::from_str(&cmd!(sh, "target/release/bench {helper} {quick...}").read()?)?;
-    let node: Value = serde_json::from_str(&cmd!(sh, "node npm/loopbox/bench/exec.mjs {quick...}").read()?)?;
+    let node: Value = serde_json::from_str(&cmd!(sh, "node npm/loopbox/bench/exec.mjs {iterations}").read()?)?;
     println!("{}", cmd!(sh, "uname -srm").quiet().read()?);
     print_table(&rows(&rust, &node)?);
     Ok(())
@@ -39,7 +40,7 @@ struct Row {
 fn rows(rust: &Value, node: &Value) -> Result<Vec<Row>> {
     let [exec, spawn, bwrap] =
         [rust.number("exec_p50_us")?, rust.number("spawn_p50_us")?, rust.number("bwrap_p50_us")?];
-    let [node_exec, node_spawn] = [node.number("exec_p50_us")?, node.number("spawn_p50_us")?];
+    let [node_exec, node_spawn] = [node["exec"].number("p50Ms")? * 1e3, node["spawn"].number("p50Ms")? * 1e3];
     let [create, destroy] = [rust.number("create_to_output_p50_us")?, rust.number("destroy_p50_us")?];
     let write = rust.number("durable_write_p50_us")?;
     let [one, each] = [rust.number("memory_of_one_kib")?, rust.number("memory_of_each_further_kib")?];

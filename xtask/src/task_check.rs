@@ -2,7 +2,7 @@
 
 use xshell::{Shell, cmd};
 
-use crate::{Result, tidy};
+use crate::{Result, task_npm, tidy};
 
 pub(crate) fn run(sh: &Shell) -> Result<()> {
     tidy::run(sh)?;
@@ -13,6 +13,11 @@ pub(crate) fn run(sh: &Shell) -> Result<()> {
     {
         let _flags = sh.push_env("RUSTDOCFLAGS", "--deny warnings");
         cmd!(sh, "cargo doc --workspace --no-deps --document-private-items --locked").run()?;
+    }
+    // The packages are looked at as they will be packed; a build without optimisation will do for that.
+    {
+        let _profile = sh.push_env("LOOPBOX_NPM_PROFILE", "dev");
+        task_npm::run(sh)?;
     }
     let _directory = sh.push_dir("npm");
     cmd!(sh, "npm ci --ignore-scripts --dry-run --silent --no-audit --no-fund").run()?;
