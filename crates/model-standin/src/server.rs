@@ -6,6 +6,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -15,6 +16,8 @@ use tokio::sync::oneshot;
 use crate::request_log::{LoggedRequest, RequestLog};
 use crate::service::Service;
 use crate::story::Story;
+
+const ACCEPT_RETRY: Duration = Duration::from_millis(20);
 
 /// How the server behaves. The default: any free port, the default [`Story`], any credential.
 #[derive(Debug, Default)]
@@ -107,9 +110,10 @@ impl Drop for ModelStandin {
 
 async fn accept(listener: TcpListener, service: Arc<Service>) {
     loop {
-        // A refused accept (a client gone already, descriptors used up) must not end the server.
+        // A failed accept (a client gone already, descriptors used up) must neither end the server
+        // nor make it spin.
         let Ok((stream, _)) = listener.accept().await else {
-            tokio::task::yield_now().await;
+            tokio::time::sleep(ACCEPT_RETRY).await;
             continue;
         };
         let service = Arc::clone(&service);

@@ -31,7 +31,8 @@ pub struct Story {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Step {
-    /// Write a file: with the agent's own file tool where it has one, else through its shell.
+    /// Write a file, its parent directories too: with the agent's own file tool where it has one,
+    /// else through its shell. claude refuses to overwrite a file that its session has not read.
     Write {
         /// Where, absolute or relative to the agent's working directory.
         path: String,
@@ -88,7 +89,11 @@ impl Step {
     pub(crate) fn as_shell(&self) -> String {
         match self {
             Self::Write { path, content } => {
-                format!("printf %s {} > {}", quoted(content), quoted(path))
+                let write = format!("printf %s {} > {}", quoted(content), quoted(path));
+                match path.rsplit_once('/') {
+                    None | Some(("", _)) => write,
+                    Some((parent, _)) => format!("mkdir -p -- {} && {write}", quoted(parent)),
+                }
             }
             Self::Run(command) => command.clone(),
         }
@@ -140,7 +145,7 @@ mod tests {
     fn the_shell_form_of_a_write_keeps_every_byte() {
         let content = "it's $HOME `x` \"q\" \\n % \n\tä\n";
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a 'b' c");
+        let path = dir.path().join("new dir/a 'b' c");
         let step = Step::Write { path: path.to_str().unwrap().to_owned(), content: content.to_owned() };
         let status = std::process::Command::new("sh").args(["-c", &step.as_shell()]).status().unwrap();
         assert!(status.success());
