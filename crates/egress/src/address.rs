@@ -1,7 +1,7 @@
 //! Which addresses are public, and what the others are.
 
-use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+use std::{fmt, io};
 
 use ipnet::{Ipv4Net, Ipv6Net};
 
@@ -13,8 +13,10 @@ pub enum AddressClass {
     Public,
     /// A cloud's metadata or credential service; opened by an exact address only.
     Metadata,
-    /// The host itself.
+    /// The host itself, by an address that leads nowhere else.
     Loopback,
+    /// The host itself, by an address of one of its interfaces that would be public elsewhere.
+    ThisHost,
     /// A private network.
     Private,
     /// A provider's network behind its translation.
@@ -28,7 +30,15 @@ pub enum AddressClass {
 }
 
 impl AddressClass {
-    /// The class of an address; IPv4 inside IPv6 is what the IPv4 address is.
+    /// The class of an address on this machine: as [`of`](Self::of), and [`ThisHost`](Self::ThisHost).
+    pub(crate) fn here(address: IpAddr) -> Self {
+        match Self::of(address) {
+            Self::Public if is_own(address) => Self::ThisHost,
+            class => class,
+        }
+    }
+
+    /// The class of an address by its number; IPv4 inside IPv6 is what the IPv4 address is.
     pub fn of(address: IpAddr) -> Self {
         let address = address.to_canonical();
         if METADATA.contains(&address) {
@@ -56,6 +66,7 @@ impl fmt::Display for AddressClass {
             Self::Public => "public",
             Self::Metadata => "metadata service",
             Self::Loopback => "loopback",
+            Self::ThisHost => "this host's own",
             Self::Private => "private",
             Self::CarrierNat => "carrier-grade NAT",
             Self::LinkLocal => "link-local",
@@ -63,6 +74,18 @@ impl fmt::Display for AddressClass {
             Self::Reserved => "reserved",
         })
     }
+}
+
+/// Whether the address is one of this machine's: then the kernel would choose it as the source as well. Nothing is sent.
+fn is_own(address: IpAddr) -> bool {
+    let any: IpAddr = if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let source = || -> io::Result<IpAddr> {
+        let socket = UdpSocket::bind((any, 0))?;
+        socket.connect((address, 9))?;
+        Ok(socket.local_addr()?.ip())
+    };
+    // No route: then there is nothing to reach either.
+    source().is_ok_and(|source| source == address)
 }
 
 /// The IPv4 address to which a translator would carry what is sent to this one (NAT64, 6to4).
@@ -140,4 +163,16 @@ const fn v4(a: u8, b: u8, c: u8, d: u8, prefix: u8) -> Ipv4Net {
 
 const fn v6(s: [u16; 8], prefix: u8) -> Ipv6Net {
     Ipv6Net::new_assert(Ipv6Addr::new(s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7]), prefix)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machines_addresses_are_known_without_a_packet() {
+        assert!(is_own(Ipv4Addr::LOCALHOST.into()));
+        assert!(!is_own(Ipv4Addr::new(8, 8, 8, 8).into()));
+        assert_eq!(AddressClass::here(Ipv4Addr::LOCALHOST.into()), AddressClass::Loopback);
+    }
 }

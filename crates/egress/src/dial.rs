@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::address::AddressClass;
 use crate::host::{Host, Target};
 use crate::judge::{CompiledPolicy, Decision};
 use crate::resolver::Resolve;
@@ -73,7 +74,7 @@ pub async fn dial(policy: &CompiledPolicy, resolver: &dyn Resolve, target: &Targ
     let mut denied = None;
     let mut failed = None;
     for address in addresses.into_iter().take(MAX_ADDRESSES) {
-        let decision = policy.judge_address(target, address);
+        let decision = policy.judge_in_class(target, address, AddressClass::here(address));
         if !decision.is_allowed() {
             denied.get_or_insert(decision);
             continue;

@@ -101,18 +101,23 @@ impl CompiledPolicy {
 
     /// Judges an address that the target's host has. The answer includes that of [`judge_target`](Self::judge_target).
     pub fn judge_address(&self, target: &Target, address: IpAddr) -> Decision {
+        self.judge_in_class(target, address, AddressClass::of(address))
+    }
+
+    /// As [`judge_address`](Self::judge_address), with what this machine knows about the address.
+    pub(crate) fn judge_in_class(&self, target: &Target, address: IpAddr, class: AddressClass) -> Decision {
         let address = address.to_canonical();
         if let Some(decision) = self.blocked_address(target, address) {
             return decision;
         }
         match &target.host {
-            Host::Address(_) => self.judge_literal(target, address),
+            Host::Address(_) => self.judge_literal(target, address, class),
             Host::HostLoopback(_) => self.judge_name(target),
             Host::Name(_) => {
                 let by_name = self.judge_name(target);
-                match AddressClass::of(address) {
+                match class {
                     AddressClass::Public => by_name,
-                    class if by_name.is_allowed() => self.judge_closed(target, address, class, by_name),
+                    _ if by_name.is_allowed() => self.judge_closed(target, address, class, by_name),
                     _ => by_name,
                 }
             }
@@ -135,8 +140,7 @@ impl CompiledPolicy {
         }
     }
 
-    fn judge_literal(&self, target: &Target, address: IpAddr) -> Decision {
-        let class = AddressClass::of(address);
+    fn judge_literal(&self, target: &Target, address: IpAddr, class: AddressClass) -> Decision {
         match self.host_rule(target) {
             Some(rule) if rule.action == Action::Block => return blocked_host(target, rule),
             Some(rule) => return allowed_host(target, rule),
@@ -274,5 +278,24 @@ fn ports(rule: &HostRule) -> String {
     match rule.pattern.port {
         Some(port) => format!("port {port} only"),
         None => "ports 80 and 443 only".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_public_address_of_this_host_is_closed_like_a_private_one() {
+        let judge = |allow_cidrs: &[&str], target: &str| {
+            let allow_cidrs = allow_cidrs.iter().map(|range| range.parse().unwrap()).collect();
+            let policy = CompiledPolicy::new(&NetworkPolicy { allow_cidrs, ..NetworkPolicy::default() });
+            let address = "93.184.215.14".parse().unwrap();
+            policy.judge_in_class(&target.parse().unwrap(), address, AddressClass::ThisHost)
+        };
+        for target in ["a.test:443", "93.184.215.14:443"] {
+            assert_eq!(judge(&[], target).rule, Rule::Closed(AddressClass::ThisHost));
+            assert!(judge(&["93.184.215.14/32"], target).is_allowed());
+        }
     }
 }

@@ -13,6 +13,7 @@ use tokio::net::tcp::{ReadHalf, WriteHalf};
 use super::Route;
 use super::exchange::Exchange;
 use super::raw_head::Recorded;
+use crate::address::AddressClass;
 
 /// Bytes that are in flight per direction.
 const BUFFER: usize = 16 * 1024;
@@ -105,7 +106,9 @@ async fn pump(read_ahead: Bytes, from: ReadHalf<'_>, mut to: WriteHalf<'_>, coun
 /// Waits until a change of the policy denies what it allowed, and says why.
 async fn withdrawn(mut route: Route) -> String {
     while route.policy.changed().await.is_ok() {
-        let decision = route.policy.borrow_and_update().judge_address(&route.target, route.address.ip());
+        let address = route.address.ip();
+        let class = AddressClass::here(address);
+        let decision = route.policy.borrow_and_update().judge_in_class(&route.target, address, class);
         if !decision.is_allowed() {
             return format!("closed by a change of the policy: {}", decision.reason);
         }
