@@ -12,11 +12,11 @@ mod pty;
 mod stdin;
 mod stream;
 
-pub(crate) use error::GuestError;
-pub(crate) use loopbox_init::protocol::{Exit as GuestExit, Failure, Start, Status, TtySize, User};
-pub(crate) use native::connect_exec;
+pub(crate) use error::{GuestError, explain};
+pub(crate) use loopbox_init::protocol::Exit as GuestExit;
+pub(crate) use native::{GuestPipes, connect_exec, connect_exec_with, make_pipes};
 pub(crate) use output::OutputReader;
-pub(crate) use pty::Pty;
+pub(crate) use pty::{Pty, PtyResizer};
 pub(crate) use stdin::StdinWriter;
 pub(crate) use stream::StreamGuest;
 

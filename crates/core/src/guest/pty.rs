@@ -3,7 +3,7 @@
 use super::GuestError;
 use super::native::{Connection, Listener};
 use super::output::Rest;
-use super::stream::{Input, Output};
+use super::stream::{Channel, Input, Output};
 use loopbox_init::protocol::TtySize;
 use rustix::io::Errno;
 use rustix::termios::{Winsize, tcsetwinsize};
@@ -39,15 +39,38 @@ impl Pty {
         Pty { side: Side::Channel { input, output } }
     }
 
-    /// Sets its size; programs learn of it by `SIGWINCH`.
-    pub(crate) fn resize(&self, size: TtySize) -> Result<(), GuestError> {
+    /// What sets its size while others read and write it.
+    pub(crate) fn resizer(&self) -> Result<PtyResizer, GuestError> {
         match &self.side {
             Side::Master { master, .. } => {
+                let master = master.get_ref().try_clone().map_err(GuestError::io("share the terminal"))?;
+                Ok(PtyResizer(Terminal::Master(master)))
+            }
+            Side::Channel { input, .. } => Ok(PtyResizer(Terminal::Channel(input.of_channel()))),
+        }
+    }
+}
+
+/// Sets the size of a terminal that others read and write.
+#[derive(Debug)]
+pub(crate) struct PtyResizer(Terminal);
+
+#[derive(Debug)]
+enum Terminal {
+    Master(OwnedFd),
+    Channel(Channel),
+}
+
+impl PtyResizer {
+    /// Sets its size; programs learn of it by `SIGWINCH`.
+    pub(crate) fn resize(&self, size: TtySize) -> Result<(), GuestError> {
+        match &self.0 {
+            Terminal::Master(master) => {
                 let size = Winsize { ws_row: size.rows, ws_col: size.cols, ws_xpixel: 0, ws_ypixel: 0 };
                 tcsetwinsize(master, size).map_err(GuestError::io("resize the terminal"))
             }
-            Side::Channel { input, .. } => {
-                input.resize(size);
+            Terminal::Channel(channel) => {
+                channel.resize(size);
                 Ok(())
             }
         }

@@ -61,6 +61,10 @@ impl Channel {
         self.shared.send(self.id, &ClientMessage::Cancel);
     }
 
+    pub(in super::super) fn resize(&self, size: TtySize) {
+        self.shared.send(self.id, &ClientMessage::Resize(size));
+    }
+
     pub(in super::super) fn abandon(&self) {
         self.shared.abandon(self.id);
     }
@@ -99,8 +103,8 @@ impl Input {
         }
     }
 
-    pub(in super::super) fn resize(&self, size: TtySize) {
-        self.channel.shared.send(self.channel.id, &ClientMessage::Resize(size));
+    pub(in super::super) fn of_channel(&self) -> Channel {
+        self.channel.clone()
     }
 }
 

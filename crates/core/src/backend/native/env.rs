@@ -1,0 +1,46 @@
+//! The environment of every command: made from nothing, so that nothing of the host's gets in.
+
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+
+use super::layout::{HOME, TOOLS};
+use crate::agent::AgentProfile;
+use crate::record::Record;
+
+/// Where the egress proxy listens inside. All of 127/8 is local without any set-up; this address is not 127.0.0.1 and
+/// the port is outside the range of ephemeral ports, so that it is in nobody's way.
+pub(super) const PROXY: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::new(127, 100, 0, 1), 61080));
+
+/// Variables of every command in that sandbox, before what callers add.
+pub(super) fn base(record: &Record) -> Vec<(String, String)> {
+    let proxy = format!("http://{PROXY}");
+    let no_proxy = "localhost,127.0.0.1,::1,.localhost";
+    let path = format!(
+        "{HOME}/.local/bin:{HOME}/.cargo/bin:{TOOLS}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    );
+    let standard = [
+        ("HOME", HOME),
+        ("USER", "agent"),
+        ("LOGNAME", "agent"),
+        ("SHELL", "/bin/bash"),
+        ("PATH", &path),
+        ("LANG", "C.UTF-8"),
+        ("TMPDIR", "/tmp"),
+        ("LOOPBOX_SANDBOX", record.name.as_str()),
+        ("HTTP_PROXY", &proxy),
+        ("HTTPS_PROXY", &proxy),
+        ("http_proxy", &proxy),
+        ("https_proxy", &proxy),
+        ("NO_PROXY", no_proxy),
+        ("no_proxy", no_proxy),
+        // Node reads the proxy variables only if told to.
+        ("NODE_USE_ENV_PROXY", "1"),
+        // Installing for the user works without any configuration: `npm i -g`, `pip install --user`.
+        ("NPM_CONFIG_PREFIX", "/home/agent/.local"),
+        ("NPM_CONFIG_UPDATE_NOTIFIER", "false"),
+        ("PIP_BREAK_SYSTEM_PACKAGES", "1"),
+        ("PIP_DISABLE_PIP_VERSION_CHECK", "1"),
+    ];
+    let agent = AgentProfile::find(record.agent.as_str()).map_or(&[][..], |profile| profile.env);
+    let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+    standard.into_iter().map(own).chain(agent.iter().map(|&(name, value, _reason)| own((name, value)))).collect()
+}

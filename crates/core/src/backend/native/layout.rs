@@ -1,0 +1,152 @@
+//! What a native sandbox looks like inside: an allow-list of the host's files, and what is generated or private.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use loopbox_init::sandbox::{Access, Entry, IdMap};
+
+use super::{etc, git};
+use crate::agent::Tools;
+use crate::record::Record;
+use crate::registry::SandboxDir;
+
+/// The private home of every sandbox.
+pub(super) const HOME: &str = "/home/agent";
+/// Where the host's agents get their links; read-only, and on the PATH.
+pub(super) const TOOLS: &str = "/opt/loopbox/bin";
+
+/// System directories that get a private copy-on-write layer; those that are links on the host are links inside.
+const SYSTEM: [&str; 7] = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
+
+/// Device nodes, and why a program needs them.
+const DEVICES: [(&str, &str); 6] = [
+    ("null", "discards output"),
+    ("zero", "gives zeros"),
+    ("full", "tests for full disks"),
+    ("random", "random numbers"),
+    ("urandom", "random numbers"),
+    ("tty", "the controlling terminal of the process that opens it"),
+];
+
+/// Links in /dev to a process's own descriptors.
+const DEV_LINKS: [(&str, &str); 5] = [
+    ("fd", "/proc/self/fd"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
+    ("stderr", "/proc/self/fd/2"),
+    ("ptmx", "pts/ptmx"),
+];
+
+/// Parts of /sys that programs read to learn how many processors there are.
+const SYS: [&str; 1] = ["/sys/devices/system/cpu"];
+
+/// The whole file system of a sandbox, in the order in which it is put together.
+pub(super) fn entries(dir: &SandboxDir, record: &Record, tools: &Tools, ids: IdMap) -> Vec<Entry> {
+    let mut entries = system(dir);
+    entries.extend(devices());
+    entries.push(Entry::Proc);
+    entries.extend(SYS.iter().filter(|path| Path::new(path).exists()).map(|path| read_only(Path::new(path))));
+    entries.extend(etc::entries(record));
+    entries.extend(private(dir));
+    entries.extend(tools_entries(tools));
+    entries.extend(workspace(record, ids));
+    entries
+}
+
+/// The layers that [`entries`] names, as directories below `layer/`.
+pub(super) fn layers() -> Vec<PathBuf> {
+    system_dirs().map(|dir| PathBuf::from(layer_name(dir))).collect()
+}
+
+fn system_dirs() -> impl Iterator<Item = &'static Path> {
+    SYSTEM.iter().map(Path::new).filter(|dir| fs::symlink_metadata(dir).is_ok_and(|metadata| metadata.is_dir()))
+}
+
+fn system(dir: &SandboxDir) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    for path in SYSTEM.iter().map(Path::new) {
+        if let Ok(to) = fs::read_link(path) {
+            entries.push(Entry::Symlink { target: path.to_owned(), to });
+        }
+    }
+    for path in system_dirs() {
+        let layer = dir.join("layer").join(layer_name(path));
+        entries.push(Entry::Overlay { lower: path.to_owned(), layer, target: path.to_owned() });
+        entries.extend(mounts_below(path).iter().map(|below| read_only(below)));
+    }
+    entries
+}
+
+fn layer_name(dir: &Path) -> String {
+    dir.to_string_lossy().trim_start_matches('/').replace('/', "-")
+}
+
+/// An overlay does not reach what is mounted below its lower directory.
+fn mounts_below(dir: &Path) -> Vec<PathBuf> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let points = mounts.lines().filter_map(|line| line.split(' ').nth(4)).map(PathBuf::from);
+    points.filter(|point| point.starts_with(dir) && point != dir && point.is_dir()).collect()
+}
+
+fn devices() -> Vec<Entry> {
+    let mut entries = vec![Entry::Tmpfs { target: "/dev".into(), mode: 0o755, size: Some(64 * 1024) }];
+    entries.extend(DEVICES.iter().map(|(name, _reason)| {
+        let path = Path::new("/dev").join(name);
+        Entry::Bind { source: path.clone(), target: path, access: Access::Device }
+    }));
+    entries.push(Entry::Devpts);
+    entries.push(Entry::Tmpfs { target: "/dev/shm".into(), mode: 0o1777, size: None });
+    entries.extend(DEV_LINKS.iter().map(|(name, to)| Entry::Symlink { target: Path::new("/dev").join(name), to: to.into() }));
+    entries
+}
+
+fn private(dir: &SandboxDir) -> Vec<Entry> {
+    vec![
+        Entry::Bind { source: dir.join("home"), target: HOME.into(), access: Access::ReadWrite },
+        Entry::Bind { source: dir.join("layer").join("var"), target: "/var".into(), access: Access::ReadWrite },
+        Entry::Tmpfs { target: "/tmp".into(), mode: 0o1777, size: None },
+        Entry::Tmpfs { target: "/run".into(), mode: 0o755, size: None },
+        Entry::Dir { target: "/run/lock".into(), mode: 0o1777 },
+        Entry::Dir { target: "/root".into(), mode: 0o700 },
+        Entry::Dir { target: "/srv".into(), mode: 0o755 },
+        Entry::Dir { target: "/mnt".into(), mode: 0o755 },
+    ]
+}
+
+fn tools_entries(tools: &Tools) -> Vec<Entry> {
+    let mut entries: Vec<Entry> = tools.visible.iter().map(|path| read_only(path)).collect();
+    entries.push(Entry::Dir { target: TOOLS.into(), mode: 0o755 });
+    entries.extend(tools.commands.iter().map(|tool| Entry::Symlink {
+        target: Path::new(TOOLS).join(&tool.name),
+        to: tool.path.clone(),
+    }));
+    entries
+}
+
+fn workspace(record: &Record, ids: IdMap) -> Vec<Entry> {
+    let workspace = &record.workspace;
+    let mut entries = Vec::new();
+    if let Some(git) = record.native.as_ref().and_then(|native| native.git.as_ref()) {
+        entries.extend(git::entries(git, ids));
+    }
+    let access = owned(&workspace.canonical, ids, false);
+    entries.push(Entry::Bind { source: workspace.canonical.clone(), target: workspace.canonical.clone(), access });
+    if workspace.given != workspace.canonical {
+        entries.push(Entry::Bind { source: workspace.canonical.clone(), target: workspace.given.clone(), access });
+    }
+    entries
+}
+
+/// How a directory of the host's is shown: as it is to its own user, idmapped where the sandbox has ids of its own.
+pub(super) fn owned(path: &Path, ids: IdMap, read_only: bool) -> Access {
+    use std::os::unix::fs::MetadataExt;
+    match (ids, fs::metadata(path)) {
+        (IdMap::Range { .. }, Ok(metadata)) => Access::OwnedBy { uid: metadata.uid(), gid: metadata.gid(), read_only },
+        _ if read_only => Access::ReadOnly,
+        _ => Access::ReadWrite,
+    }
+}
+
+fn read_only(path: &Path) -> Entry {
+    Entry::Bind { source: path.to_owned(), target: path.to_owned(), access: Access::ReadOnly }
+}

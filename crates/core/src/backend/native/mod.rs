@@ -1,0 +1,295 @@
+//! The native backend: Linux namespaces, no daemon, no image.
+//!
+//! `start` runs the helper executable as a supervisor, detached from its caller; the supervisor makes the namespaces
+//! and starts loopbox-init in them as PID 1. `exec` connects to init's socket and passes pipes. Nothing of it needs the
+//! process that made the sandbox.
+
+mod cgroup;
+mod env;
+mod etc;
+mod exec;
+mod git;
+mod ids;
+mod launch;
+mod layout;
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use loopbox_egress::NetworkPolicy;
+use loopbox_init::sandbox::{Cgroup, CgroupVersion, IdMap, SandboxSpec};
+
+pub(crate) use git::Worktree;
+pub(crate) use launch::{Answer, Instructions, helper as find_helper};
+
+use super::{Backend, StartContext};
+use crate::agent::AgentProfile;
+use crate::capabilities::{Capabilities, Isolation, TreeKill};
+use crate::config::Config;
+use crate::error::{Error, ErrorCode, Result};
+use crate::exec::{Exec, ExecRequest};
+use crate::fs::{Lock, make_private_dir, random_hex};
+use crate::processes::{kill, wait};
+use crate::record::{NativeRecord, Record};
+use crate::registry::SandboxDir;
+use crate::supervisor::control;
+
+/// A process that was sent SIGKILL and lives on after this is stuck in the kernel.
+const DEAD_WITHIN: Duration = Duration::from_secs(10);
+
+/// Namespaces made by this process's helper.
+#[derive(Debug)]
+pub(crate) struct Native {
+    state: PathBuf,
+    cgroup: Option<Cgroup>,
+    privileged: bool,
+    digest_checked: OnceLock<()>,
+}
+
+impl Native {
+    pub(crate) fn new(state: PathBuf) -> Self {
+        let privileged = rustix::process::geteuid().is_root();
+        Self { state, cgroup: cgroup::available(), privileged, digest_checked: OnceLock::new() }
+    }
+
+    /// Gives back what sandboxes of which no record is left had claimed.
+    pub(crate) fn release_orphans(&self, lives: impl Fn(&str) -> bool) {
+        ids::release_orphans(&self.state, &lives);
+        if let Some(parent) = &self.cgroup {
+            for entry in fs::read_dir(&parent.dir).into_iter().flatten().flatten() {
+                let id = entry.file_name().to_string_lossy().into_owned();
+                // Cgroups of other state directories are not ours; ours are named `STATE-ID`, empty once all is dead.
+                if id.strip_prefix(&self.cgroup_prefix()).is_some_and(|id| !lives(id)) {
+                    let _busy = cgroup::remove(&Cgroup { dir: entry.path(), version: parent.version });
+                }
+            }
+        }
+    }
+
+    /// Ends what runs of a sandbox that has no readable record.
+    pub(crate) fn stop_unrecorded(&self, dir: &SandboxDir) -> Result<()> {
+        end_processes(dir)
+    }
+
+    fn cgroup_prefix(&self) -> String {
+        use sha2::{Digest, Sha256};
+        let digest = Sha256::digest(self.state.as_os_str().as_encoded_bytes());
+        format!("{}-", crate::fs::to_hex(&digest[..4]))
+    }
+
+    fn helper(&self, config: &Config) -> Result<PathBuf> {
+        let helper = launch::helper(config)?;
+        if let Some(expected) = &config.helper_sha256
+            && self.digest_checked.get().is_none()
+        {
+            launch::check_digest(&helper, expected)?;
+            let _already = self.digest_checked.set(());
+        }
+        Ok(helper)
+    }
+}
+
+#[async_trait]
+impl Backend for Native {
+    fn capabilities(&self) -> Capabilities {
+        let tree_kill = match self.cgroup.as_ref().map(|cgroup| cgroup.version) {
+            Some(CgroupVersion::V2) => TreeKill::CgroupV2,
+            Some(CgroupVersion::FreezerV1) => TreeKill::FreezerV1,
+            None => TreeKill::SubReaper,
+        };
+        Capabilities {
+            isolation: Isolation::Namespaces,
+            tree_kill,
+            egress: true,
+            stop_start: true,
+            tty: true,
+            root_user: self.privileged,
+            detach: true,
+            limits: false,
+            live_policy: true,
+        }
+    }
+
+    fn plan(&self, record: &mut Record) -> Result<()> {
+        if !record.settings.limits.is_empty() {
+            return Err(Error::unsupported("limits: the native backend does not set limits yet")
+                .with_hint("leave the limits out, or run loopbox under a limit of the system's"));
+        }
+        let ids = if self.privileged {
+            ids::claim(&self.state, &record.id)?
+        } else {
+            let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+            IdMap::Single { uid, gid }
+        };
+        let cgroup = self.cgroup.as_ref().map(|parent| Cgroup {
+            dir: parent.dir.join(format!("{}{}", self.cgroup_prefix(), record.id)),
+            version: parent.version,
+        });
+        record.native = Some(NativeRecord { ids, cgroup, git: git::find(&record.workspace.canonical) });
+        Ok(())
+    }
+
+    fn start(&self, context: &StartContext<'_>) -> Result<()> {
+        let StartContext { dir, record, config, tools, events } = context;
+        let native = native(record)?;
+        let helper = self.helper(config)?;
+        prepare_files(dir, record, native.ids)?;
+        if let Some(cgroup) = &native.cgroup {
+            let owner = match native.ids {
+                IdMap::Range { base, .. } => base,
+                IdMap::Single { uid, .. } => uid,
+            };
+            cgroup::make(cgroup, owner)?;
+        }
+        let spec = SandboxSpec {
+            hostname: record.name.to_string(),
+            ids: native.ids,
+            entries: layout::entries(dir, record, tools, native.ids),
+            listeners: vec![env::PROXY],
+            cgroup: native.cgroup.clone(),
+            #[cfg(feature = "failpoints")]
+            failpoint: config.failpoint.clone(),
+        };
+        let instructions = Instructions {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            name: record.name.to_string(),
+            dir: dir.path().to_owned(),
+            events: events.to_path_buf(),
+            spec,
+            token: random_hex(32)?,
+            policy: record.settings.network.clone(),
+            env: env::base(record),
+            ttl_ms: record.settings.ttl_ms,
+            supervisor_id: ids::supervisor(native.ids),
+        };
+        let started = launch::start(&helper, dir, &instructions)?;
+        loopbox_init::failpoint!(config, "create.started");
+        started.commit()
+    }
+
+    fn is_running(&self, dir: &SandboxDir) -> Result<bool> {
+        dir.is_alive()
+    }
+
+    fn stop(&self, dir: &SandboxDir, record: &Record) -> Result<()> {
+        end_processes(dir)?;
+        if let Some(native) = &record.native
+            && let Some(cgroup) = &native.cgroup
+        {
+            cgroup::remove(cgroup)?;
+        }
+        let _absent = fs::remove_file(dir.join("runtime.json"));
+        Ok(())
+    }
+
+    fn release(&self, record: &Record) {
+        if let Some(native) = &record.native {
+            ids::release(&self.state, native.ids);
+        }
+    }
+
+    fn pids(&self, dir: &SandboxDir) -> Result<Vec<u32>> {
+        let Some(runtime) = dir.runtime()? else { return Ok(Vec::new()) };
+        if !dir.is_alive()? {
+            return Ok(Vec::new());
+        }
+        let inside = crate::processes::tree(runtime.init.pid);
+        Ok(std::iter::once(runtime.supervisor.pid).chain(inside.into_iter().map(|process| process.pid)).collect())
+    }
+
+    async fn exec(&self, dir: &SandboxDir, record: &Record, request: ExecRequest) -> Result<Exec> {
+        exec::start(dir, record, request).await
+    }
+
+    async fn set_network(&self, dir: &SandboxDir, policy: &NetworkPolicy) -> Result<()> {
+        control::set_network(&dir.run(), policy).await
+    }
+
+    async fn exec_detached(&self, dir: &SandboxDir, record: &Record, request: ExecRequest, id: &str) -> Result<()> {
+        exec::start_detached(dir, record, request, id).await
+    }
+}
+
+fn end_processes(dir: &SandboxDir) -> Result<()> {
+    if let Some(runtime) = dir.runtime()? {
+        // The supervisor first, so that it does not report as a death what was asked for; init follows it.
+        let processes = [runtime.supervisor.open()?, runtime.init.open()?];
+        for pidfd in processes.iter().flatten() {
+            kill(pidfd)?;
+        }
+        for pidfd in processes.iter().flatten() {
+            wait(pidfd, DEAD_WITHIN)?;
+        }
+    }
+    if dir.join("launch").exists() {
+        // A supervisor that was being started by a caller who died ends by itself as soon as it notices.
+        drop(Lock::acquire(&dir.join("launch"))?);
+    }
+    Ok(())
+}
+
+fn native(record: &Record) -> Result<&NativeRecord> {
+    record.native.as_ref().ok_or_else(|| {
+        Error::new(ErrorCode::Io, format!("the record of '{}' lacks what the native backend wrote", record.name))
+            .with_hint("`loopbox rm -f NAME` removes a sandbox whose record is damaged")
+    })
+}
+
+/// Makes the directories that belong to the sandbox itself, owned by the ids that will use them.
+fn prepare_files(dir: &SandboxDir, record: &Record, ids: IdMap) -> Result<()> {
+    let (root, agent) = match ids {
+        IdMap::Range { base, .. } => (Some(base), Some(ids.agent().0)),
+        IdMap::Single { .. } => (None, None),
+    };
+    let supervisor = ids::supervisor(ids);
+    for layer in layout::layers() {
+        for part in ["upper", "work"] {
+            make_owned(&dir.join("layer").join(&layer).join(part), 0o755, root)?;
+        }
+    }
+    let var = dir.join("layer").join("var");
+    for (part, mode) in [("", 0o755), ("lib", 0o755), ("cache", 0o755), ("log", 0o755), ("tmp", 0o1777)] {
+        make_owned(&var.join(part), mode, root)?;
+    }
+    make_owned(&dir.run(), 0o700, supervisor)?;
+    make_owned(&dir.logs(), 0o700, supervisor)?;
+    let home = dir.join("home");
+    if !home.exists() {
+        // Made under another name first: a home that exists has all its seeds.
+        let making = dir.join("home.new");
+        make_owned(&making, 0o700, agent)?;
+        seed(&making, record, agent)?;
+        fs::rename(&making, &home).map_err(|error| Error::io("making the private home", error))?;
+    }
+    Ok(())
+}
+
+/// Writes the files with which the agent's first-run questions are answered.
+fn seed(home: &Path, record: &Record, owner: Option<u32>) -> Result<()> {
+    let Some(profile) = AgentProfile::find(record.agent.as_str()) else { return Ok(()) };
+    // JSON's escapes are also those of TOML's basic strings, for everything that a path can hold.
+    let quoted = serde_json::to_string(&record.workspace.canonical.to_string_lossy()).unwrap_or_default();
+    for seed in profile.seeds {
+        let path = home.join(seed.path);
+        if let Some(parent) = path.parent().filter(|parent| *parent != home) {
+            make_owned(parent, 0o700, owner)?;
+        }
+        let content = seed.content.replace("{workspace}", quoted.trim_matches('"'));
+        fs::write(&path, content)
+            .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o600)))
+            .and_then(|()| chown(&path, owner, owner))
+            .map_err(|error| Error::io(format!("writing {}", path.display()), error))?;
+    }
+    Ok(())
+}
+
+fn make_owned(path: &Path, mode: u32, owner: Option<u32>) -> Result<()> {
+    make_private_dir(path)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
+        .and_then(|()| chown(path, owner, owner))
+        .map_err(|error| Error::io(format!("preparing {}", path.display()), error))
+}

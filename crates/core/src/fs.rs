@@ -1,0 +1,220 @@
+//! Files that survive crashes: atomic replacement, locks, trees that are renamed away before they are removed.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use crate::error::{Error, Result};
+
+/// Whether a change must survive a power failure, or only the death of processes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Durability {
+    /// Synced to the disk before it counts.
+    PowerFailure,
+    /// In the kernel's cache: enough for what a reboot makes meaningless anyway.
+    ProcessDeath,
+}
+
+/// Replaces `dir/name` in one step, readable by its owner only.
+pub(crate) fn write_atomic(dir: &Path, name: &str, bytes: &[u8], durability: Durability) -> Result<()> {
+    let temporary = dir.join(format!(".{name}.{}", random_hex(6)?));
+    let written = write_new(&temporary, bytes, durability).and_then(|()| fs::rename(&temporary, dir.join(name)));
+    if let Err(error) = written {
+        let _absent = fs::remove_file(&temporary);
+        return Err(Error::io(format!("writing {}", dir.join(name).display()), error));
+    }
+    if durability == Durability::PowerFailure { sync_dir(dir) } else { Ok(()) }
+}
+
+fn write_new(path: &Path, bytes: &[u8], durability: Durability) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(bytes)?;
+    if durability == Durability::PowerFailure { file.sync_all() } else { Ok(()) }
+}
+
+pub(crate) fn sync_dir(dir: &Path) -> Result<()> {
+    File::open(dir).and_then(|dir| dir.sync_all()).map_err(|error| Error::io(format!("syncing {}", dir.display()), error))
+}
+
+/// Reads a file of ours, at most `limit` bytes; `None` if there is none.
+pub(crate) fn read_limited(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(None),
+        Err(error) => return Err(Error::io(format!("opening {}", path.display()), error)),
+    };
+    let mut bytes = Vec::new();
+    file.take(limit).read_to_end(&mut bytes).map_err(|error| Error::io(format!("reading {}", path.display()), error))?;
+    Ok(Some(bytes))
+}
+
+/// Makes a directory for its owner only, with everything above it; an existing one is fine.
+pub(crate) fn make_private_dir(path: &Path) -> Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|error| Error::io(format!("making directory {}", path.display()), error))
+}
+
+/// An exclusive lock on a file, held until dropped. Locks of this kind are released by the kernel when their holder dies.
+#[derive(Debug)]
+pub(crate) struct Lock(File);
+
+impl Lock {
+    /// Waits until nobody else holds it.
+    pub(crate) fn acquire(path: &Path) -> Result<Self> {
+        let file = Self::open(path)?;
+        file.lock().map_err(|error| Error::io(format!("locking {}", path.display()), error))?;
+        Ok(Self(file))
+    }
+
+    /// Takes the lock if nobody holds it.
+    pub(crate) fn try_acquire(path: &Path) -> Result<Option<Self>> {
+        let file = Self::open(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self(file))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(Error::io(format!("locking {}", path.display()), error)),
+        }
+    }
+
+    /// The open file that holds the lock: whoever inherits it holds the lock as well.
+    pub(crate) fn into_file(self) -> File {
+        self.0
+    }
+
+    fn open(path: &Path) -> Result<File> {
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)
+            .map_err(|error| Error::io(format!("opening {}", path.display()), error))
+    }
+}
+
+/// How deep a tree is followed before a directory is lifted to the top, so that a hostile depth exhausts nothing.
+const MAX_DEPTH: usize = 64;
+
+/// Removes everything below `trash` (and not `trash` itself). Nothing inside runs any more, but what is there was made
+/// by something hostile: unreadable directories, any depth, any names. Symbolic links are not followed.
+pub(crate) fn empty_trash(trash: &Path) -> Result<()> {
+    loop {
+        let mut lifted = false;
+        let entries = match fs::read_dir(trash) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(Error::io(format!("reading {}", trash.display()), error)),
+        };
+        for entry in entries.flatten() {
+            match remove_any(&entry.path(), trash, 0, &mut lifted) {
+                Ok(()) => {}
+                // Somebody else empties the trash as well.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(Error::io(format!("removing {}", entry.path().display()), error)),
+            }
+        }
+        if !lifted {
+            return Ok(());
+        }
+    }
+}
+
+fn remove_any(path: &Path, trash: &Path, depth: usize, lifted: &mut bool) -> io::Result<()> {
+    if !fs::symlink_metadata(path)?.is_dir() {
+        return fs::remove_file(path);
+    }
+    if depth == MAX_DEPTH {
+        *lifted = true;
+        let suffix = random_hex(8).map_err(io::Error::other)?;
+        return fs::rename(path, trash.join(format!("deep-{suffix}")));
+    }
+    let entries = match fs::read_dir(path) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            fs::set_permissions(path, Permissions::from_mode(0o700))?;
+            fs::read_dir(path)?
+        }
+        Err(error) => return Err(error),
+    };
+    let mut forced = false;
+    for entry in entries {
+        let entry = entry?.path();
+        let removed = remove_any(&entry, trash, depth + 1, lifted);
+        match removed {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && !forced => {
+                forced = true;
+                fs::set_permissions(path, Permissions::from_mode(0o700))?;
+                remove_any(&entry, trash, depth + 1, lifted)?;
+            }
+            other => other?,
+        }
+    }
+    fs::remove_dir(path)
+}
+
+/// That many random bytes in hexadecimal.
+pub(crate) fn random_hex(bytes: usize) -> Result<String> {
+    let mut buffer = vec![0_u8; bytes];
+    getrandom::fill(&mut buffer).map_err(|error| Error::io("asking for random bytes", io::Error::other(error.to_string())))?;
+    Ok(to_hex(&buffer))
+}
+
+pub(crate) fn to_hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _infallible = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_whole_and_for_its_owner_only() {
+        let dir = tempfile::tempdir().unwrap();
+        write_atomic(dir.path(), "record.json", b"one", Durability::PowerFailure).unwrap();
+        write_atomic(dir.path(), "record.json", b"two", Durability::ProcessDeath).unwrap();
+        let path = dir.path().join("record.json");
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary file stays");
+    }
+
+    #[test]
+    fn a_lock_excludes_until_dropped() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let held = Lock::acquire(&path).unwrap();
+        assert!(Lock::try_acquire(&path).unwrap().is_none());
+        drop(held);
+        assert!(Lock::try_acquire(&path).unwrap().is_some());
+    }
+
+    #[test]
+    fn hostile_trees_are_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let trash = dir.path().join("trash");
+        let outside = dir.path().join("outside");
+        fs::create_dir_all(&outside).unwrap();
+        fs::write(outside.join("kept"), "").unwrap();
+        let mut deep = trash.join("tree");
+        for _ in 0..300 {
+            deep.push("d");
+        }
+        fs::create_dir_all(&deep).unwrap();
+        std::os::unix::fs::symlink(&outside, trash.join("tree/link")).unwrap();
+        let closed = trash.join("tree/closed");
+        fs::create_dir_all(closed.join("below")).unwrap();
+        fs::set_permissions(&closed, Permissions::from_mode(0o000)).unwrap();
+        empty_trash(&trash).unwrap();
+        assert_eq!(fs::read_dir(&trash).unwrap().count(), 0);
+        assert!(outside.join("kept").exists());
+    }
+}

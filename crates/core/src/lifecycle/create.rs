@@ -1,0 +1,182 @@
+//! create: idempotent, race-safe, and safe to be killed anywhere.
+
+use jiff::Timestamp;
+use serde_json::Map;
+
+use super::{Inner, refuse_unbuilt};
+use crate::agent::Tools;
+use crate::backend::BackendId;
+use crate::capabilities::Isolation;
+use crate::error::{Error, ErrorCode, Result};
+use crate::events::EventKind;
+use crate::fs::{Durability, make_private_dir, random_hex};
+use crate::info::Created;
+use crate::name::SandboxName;
+use crate::options::{CreateRequest, Settings};
+use crate::record::{Phase, Record, SCHEMA, WorkspaceRecord};
+use crate::registry::SandboxDir;
+use crate::workspace;
+
+/// What a create did.
+pub(super) struct Outcome {
+    pub(super) created: Created,
+    /// A running sandbox whose settings were changed and must be told to it.
+    pub(super) changed: Option<(SandboxDir, Record)>,
+}
+
+impl Inner {
+    pub(super) fn create(&self, request: CreateRequest) -> Result<Outcome> {
+        refuse_unbuilt(&request.options)?;
+        let workspace = workspace::resolve(&request.workspace, &self.config)?;
+        self.registry.prepare()?;
+        self.sweep_if_due();
+        let _lock = self.registry.lock(&request.name)?;
+        loopbox_init::failpoint!(self.config, "create.locked");
+        let dir = self.registry.sandbox(&request.name);
+        if let Some((dir, record)) = self.find(&request.name)? {
+            return self.reuse(&dir, record, &request, &workspace);
+        }
+        // Half-made, half-removed or expired: whoever was at it is dead, since the lock is ours.
+        self.clear(&dir)?;
+        self.make(&dir, &request, workspace)
+    }
+
+    fn reuse(
+        &self,
+        dir: &SandboxDir,
+        record: Record,
+        request: &CreateRequest,
+        workspace: &WorkspaceRecord,
+    ) -> Result<Outcome> {
+        same_identity(&record, request, workspace)?;
+        workspace::verify(&record.workspace)?;
+        let settings = record.settings.updated(&request.options)?;
+        let changed = settings != record.settings;
+        let record = Record { settings, ..record };
+        if changed {
+            if !record.settings.limits.is_empty() {
+                return Err(Error::unsupported("limits: cannot be set yet"));
+            }
+            dir.write_record(&record, Durability::PowerFailure)?;
+        }
+        self.touch(dir);
+        let backend = self.backend(record.backend);
+        let running = backend.is_running(dir)?;
+        if !running {
+            let tools = self.tools(&record)?.0;
+            backend.stop(dir, &record)?;
+            self.start(dir, &record, &tools)?;
+            self.tell(&record.name, EventKind::Started, "");
+        }
+        let created = Created { name: record.name.clone(), new: false, notices: self.notices(&record) };
+        Ok(Outcome { created, changed: (changed && running).then(|| (dir.clone(), record)) })
+    }
+
+    fn make(&self, dir: &SandboxDir, request: &CreateRequest, workspace: WorkspaceRecord) -> Result<Outcome> {
+        let mut record = Record {
+            schema: SCHEMA,
+            name: request.name.clone(),
+            id: random_hex(8)?,
+            loop_id: request.loop_id.clone(),
+            agent: request.agent.clone(),
+            agent_path: None,
+            workspace,
+            backend: self.choose_backend(request)?,
+            template: None,
+            phase: Phase::Creating,
+            created: Timestamp::now(),
+            settings: Settings::new(&request.options, self.config.git_identity.clone())?,
+            native: None,
+            unknown: Map::new(),
+        };
+        let (tools, agent_path) = self.tools(&record)?;
+        record.agent_path = agent_path;
+        let made = self.make_from(dir, &mut record, &tools);
+        if let Err(error) = made {
+            // Nothing half-made stays behind; if even that fails, the record says what the next call has to clear.
+            let _later = self.clear(dir);
+            return Err(error);
+        }
+        self.note_expiry(dir, &record);
+        self.tell(&record.name, EventKind::Created, record.agent.as_str());
+        let created = Created { name: record.name.clone(), new: true, notices: self.notices(&record) };
+        Ok(Outcome { created, changed: None })
+    }
+
+    fn make_from(&self, dir: &SandboxDir, record: &mut Record, tools: &Tools) -> Result<()> {
+        make_private_dir(dir.path())?;
+        // The record names what is about to be made, before it is made. Nothing of it outlives a power failure, except
+        // files below this very directory, so only the last one is synced.
+        dir.write_record(record, Durability::ProcessDeath)?;
+        loopbox_init::failpoint!(self.config, "create.recorded");
+        self.backend(record.backend).plan(record)?;
+        dir.write_record(record, Durability::ProcessDeath)?;
+        loopbox_init::failpoint!(self.config, "create.planned");
+        self.touch(dir);
+        self.start(dir, record, tools)?;
+        loopbox_init::failpoint!(self.config, "create.committed");
+        record.phase = Phase::Ready;
+        dir.write_record(record, Durability::PowerFailure)
+    }
+
+    fn choose_backend(&self, request: &CreateRequest) -> Result<BackendId> {
+        if let Some(chosen) = request.options.backend.or(self.config.backend) {
+            return Ok(chosen);
+        }
+        let usable = crate::doctor::kernel().iter().all(|check| check.status != crate::CheckStatus::Fail);
+        if usable || rustix::process::geteuid().is_root() {
+            return Ok(BackendId::Native);
+        }
+        if request.options.allow_host_fallback || self.config.allow_host_fallback {
+            return Ok(BackendId::Host);
+        }
+        Err(Error::new(ErrorCode::BackendUnavailable, "no backend works on this machine")
+            .with_hint("`loopbox doctor` says what to change; LOOPBOX_ALLOW_HOST_FALLBACK=1 runs agents on the bare host, without any isolation"))
+    }
+
+    /// What the operator should know of a sandbox that was made or found.
+    fn notices(&self, record: &Record) -> Vec<String> {
+        let mut notices = Vec::new();
+        if self.backend(record.backend).capabilities().isolation == Isolation::None {
+            notices.push("this sandbox is the bare host: commands run as you, and nothing is isolated".to_owned());
+        } else if record.settings.network.policy == crate::DefaultVerdict::Allow && record.agent.as_str() != "shell" {
+            notices.push(
+                "an unattended agent may reach every public host; `--policy deny --preset agents` permits only its provider"
+                    .to_owned(),
+            );
+        }
+        notices
+    }
+}
+
+/// Fails with the name of the first field in which a request differs from what exists and that cannot be changed.
+fn same_identity(record: &Record, request: &CreateRequest, workspace: &WorkspaceRecord) -> Result<()> {
+    let credentials = request.options.credentials.unwrap_or(record.settings.credentials);
+    let backend = request.options.backend.unwrap_or(record.backend);
+    let text = |loop_id: &Option<crate::LoopId>| loop_id.as_ref().map_or("none".to_owned(), ToString::to_string);
+    let fields = [
+        ("loopId", text(&record.loop_id), text(&request.loop_id)),
+        ("tool", record.agent.to_string(), request.agent.to_string()),
+        (
+            "workDir",
+            record.workspace.canonical.display().to_string(),
+            workspace.canonical.display().to_string(),
+        ),
+        ("backend", record.backend.to_string(), backend.to_string()),
+        ("credentials", format!("{:?}", record.settings.credentials), format!("{credentials:?}")),
+    ];
+    for (field, has, wanted) in fields {
+        if has != wanted {
+            return Err(exists(&record.name, field, &has, &wanted));
+        }
+    }
+    Ok(())
+}
+
+fn exists(name: &SandboxName, field: &str, has: &str, wanted: &str) -> Error {
+    Error::new(
+        ErrorCode::SandboxExists,
+        format!("a sandbox named '{name}' exists and differs in {field}: it has '{has}', asked for is '{wanted}'"),
+    )
+    .with_hint(format!("remove it first (`loopbox rm {name}`), or choose another name"))
+}

@@ -1,0 +1,85 @@
+//! The supervisor at work, with its privileges given up.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use loopbox_egress::{CompiledPolicy, FileLog, Proxy, ProxyConfig, SystemResolver};
+use rustix::process::Signal;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::Supervised;
+use super::control::Control;
+use crate::events::{self, EventKind};
+use crate::watch::readable;
+
+/// The longest sleep of the clock that watches for expiry: wall clocks are changed, and machines are suspended.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_mins(10);
+
+/// Serves until init is dead or the sandbox has expired.
+pub(super) fn run(supervised: Supervised) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+    runtime.block_on(serve(supervised))
+}
+
+async fn serve(supervised: Supervised) -> io::Result<()> {
+    let Supervised { name, instructions, init, listeners, control, run, logs, egress_log, events, used, _lock } = supervised;
+    let shutdown = CancellationToken::new();
+    let (policy, policies) = watch::channel(Arc::new(CompiledPolicy::new(&instructions.policy)));
+    let (ttl, ttls) = watch::channel(instructions.ttl_ms);
+    let proxy = Arc::new(Proxy::new(ProxyConfig {
+        sandbox: name.to_string(),
+        policy: policies,
+        resolver: Arc::new(SystemResolver),
+        log: Arc::new(FileLog::new(egress_log)?),
+    }));
+    for listener in listeners {
+        let listener = TcpListener::from_std(std::net::TcpListener::from(listener))?;
+        tokio::spawn(Arc::clone(&proxy).serve(listener, shutdown.clone()));
+    }
+    let control_socket = UnixListener::from_std(control)?;
+    let control = Control::new(policy, ttl, run, logs, super::control::parse_token(&instructions.token).map_err(io::Error::other)?);
+    tokio::spawn(Arc::new(control).serve(control_socket));
+
+    let init = readable(init)?;
+    let ended = tokio::select! {
+        dead = init.readable() => dead.map(|_| (EventKind::Died, "its init ended"))?,
+        () = expiry(used, ttls) => (EventKind::Expired, ""),
+    };
+    let _told = events::append(&events, &name, ended.0, ended.1);
+    end(init.get_ref()).await
+}
+
+/// Ends init and with it everything inside. What is on disk is removed by the next loopbox call: this process has
+/// given up what that takes.
+async fn end(init: &OwnedFd) -> io::Result<()> {
+    match rustix::process::pidfd_send_signal(init, Signal::KILL) {
+        Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// Comes back when the sandbox has not been used for its lifetime.
+async fn expiry(used: std::fs::File, mut ttls: watch::Receiver<u64>) {
+    loop {
+        let ttl = *ttls.borrow_and_update();
+        let left = match ttl {
+            0 => LOOK_AGAIN_AFTER,
+            _ => {
+                let used = used.metadata().and_then(|metadata| metadata.modified()).unwrap_or_else(|_| SystemTime::now());
+                let over = used + Duration::from_millis(ttl);
+                match over.duration_since(SystemTime::now()) {
+                    Ok(left) if !left.is_zero() => left,
+                    _ => return,
+                }
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(left.min(LOOK_AGAIN_AFTER)) => {}
+            changed = ttls.changed() => if changed.is_err() { return },
+        }
+    }
+}

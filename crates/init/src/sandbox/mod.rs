@@ -1,0 +1,23 @@
+//! The native sandbox: namespaces, file system, identity.
+//!
+//! [`SandboxSpec`] says what is wanted as data; [`launch`] makes it and leaves the guest agent running in it as PID 1.
+//! One kernel mechanism a file.
+
+mod channel;
+mod clone;
+mod error;
+mod ids;
+mod launch;
+mod mount;
+mod net;
+mod privileges;
+mod root;
+mod source;
+mod spec;
+
+pub use clone::detach;
+pub use error::LaunchError;
+pub use ids::become_ids;
+pub use launch::{GuestAccess, Launched, launch};
+pub use privileges::INNER_ROOT;
+pub use spec::{AGENT_ID, Access, Cgroup, CgroupVersion, Entry, IdMap, SandboxSpec};
