@@ -30,7 +30,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-/// The first wait between two rounds of `SIGKILL`; it doubles up to [`KILL_INTERVAL`].
+/// The first wait between two looks at a tree that is being ended; it doubles up to [`KILL_INTERVAL`].
 const KILL_FIRST: Duration = Duration::from_millis(4);
 const KILL_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -94,7 +94,8 @@ struct Exec {
 #[derive(Debug, Clone, Copy)]
 enum Phase {
     Running,
-    Ending,
+    /// Until the grace is over; from the end of the main process on the rest is looked at after each `pause`.
+    Ending { until: Instant, pause: Option<Duration> },
     Killing { since: Instant, pause: Duration },
 }
 
@@ -331,10 +332,16 @@ impl Engine {
         };
         let over = match exec.phase {
             Phase::Running => exec.end.is_some(),
-            Phase::Ending | Phase::Killing { .. } => whole,
+            Phase::Ending { .. } | Phase::Killing { .. } => whole,
         };
         if over && !exec.reported {
             self.report(id, false);
+        } else if let (Phase::Ending { until, pause: None }, Some(_)) = (exec.phase, exec.end) {
+            // What was forked while the others were told has not heard. And the kernel may see a cgroup as empty only
+            // some time after the last process was reaped.
+            exec.phase = Phase::Ending { until, pause: Some(KILL_FIRST) };
+            exec.tree.terminate();
+            self.set_deadline(id, until.min(Instant::now() + KILL_FIRST));
         }
         let Some(exec) = self.execs.get(&id) else { return };
         if exec.reported && exec.child.is_none() {
@@ -377,7 +384,13 @@ impl Engine {
                 exec.timed_out = true;
                 return self.begin_ending(id);
             }
-            Phase::Ending => (now, KILL_FIRST),
+            Phase::Ending { until, pause: Some(pause) } if now < until => {
+                let pause = (pause * 2).min(KILL_INTERVAL);
+                exec.phase = Phase::Ending { until, pause: Some(pause) };
+                self.set_deadline(id, until.min(now + pause));
+                return self.settle(id);
+            }
+            Phase::Ending { .. } => (now, KILL_FIRST),
             Phase::Killing { since, pause } => (since, (pause * 2).min(KILL_INTERVAL)),
         };
         if now.duration_since(since) >= KILL_LIMIT {
@@ -391,10 +404,10 @@ impl Engine {
 
     fn begin_ending(&mut self, id: ExecId) {
         let Some(exec) = self.execs.get_mut(&id) else { return };
-        exec.phase = Phase::Ending;
+        let until = Instant::now() + exec.grace;
+        exec.phase = Phase::Ending { until, pause: None };
         exec.tree.terminate();
-        let grace = exec.grace;
-        self.set_deadline(id, Instant::now() + grace);
+        self.set_deadline(id, until);
         self.settle(id);
     }
 

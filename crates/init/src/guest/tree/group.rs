@@ -6,6 +6,7 @@ use super::{cgroup2, freezer};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, mkdirat, openat, unlinkat};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -45,6 +46,9 @@ pub(in super::super) struct Group {
     mechanism: Mechanism,
     /// The file that tells whether anything is inside.
     occupancy: OwnedFd,
+    /// It was killed by `cgroup.kill`. Linux 6.18 kills whatever is born there later, too: it takes the count of kills
+    /// of the cgroup of the parent, and compares it with that of the cgroup of the child.
+    spoiled: Cell<bool>,
 }
 
 impl Groups {
@@ -69,7 +73,7 @@ impl Groups {
     pub(super) fn retire(&mut self, group: Group) {
         if group.is_populated() {
             self.left.push_back(group);
-        } else if self.empty.len() < STOCK {
+        } else if self.empty.len() < STOCK && !group.spoiled.get() {
             self.empty.push(group);
         } else {
             // Not fatal: an empty group that stays goes with the sandbox.
@@ -99,7 +103,7 @@ impl Groups {
             Mechanism::Freezer => "cgroup.procs",
         };
         let occupancy = openat(&directory, occupancy, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-        Ok(Group { name, directory, mechanism: self.mechanism, occupancy })
+        Ok(Group { name, directory, mechanism: self.mechanism, occupancy, spoiled: Cell::new(false) })
     }
 }
 
@@ -133,7 +137,10 @@ impl Group {
 
     pub(super) fn kill(&self) {
         match self.mechanism {
-            Mechanism::Cgroup2 => cgroup2::kill(self.directory.as_fd(), || self.signal(Signal::KILL)),
+            Mechanism::Cgroup2 => {
+                self.spoiled.set(true);
+                cgroup2::kill(self.directory.as_fd(), || self.signal(Signal::KILL));
+            }
             Mechanism::Freezer => freezer::kill(self.directory.as_fd(), || self.signal(Signal::KILL)),
         }
     }
