@@ -12,7 +12,7 @@ pub(crate) fn run(sh: &Shell) -> Result<()> {
     cmd!(sh, "cargo clippy --workspace --all-targets --locked -- --deny warnings").run()?;
     {
         let _flags = sh.push_env("RUSTDOCFLAGS", "--deny warnings");
-        cmd!(sh, "cargo doc --workspace --no-deps --document-private-items --locked").run()?;
+        cmd!(sh, "cargo doc --workspace --no-deps --locked").run()?;
     }
     // The packages are looked at as they will be packed; a build without optimisation will do for that.
     {
