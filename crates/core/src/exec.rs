@@ -9,6 +9,7 @@ use loopbox_init::protocol;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_util::sync::CancellationToken;
 
+use crate::explain::explain;
 use crate::error::{Error, ErrorCode, Result};
 use crate::guest::{self, GuestExec, GuestExit};
 use crate::name::SandboxName;
@@ -221,7 +222,7 @@ impl Exec {
 
     /// Waits for the command's exit, which may come before the last holder of its pipes closes them.
     pub async fn wait(&mut self) -> Result<ExecStatus> {
-        let exit = self.guest.wait().await.map_err(|error| guest::explain(error, &self.name))?;
+        let exit = self.guest.wait().await.map_err(|error| explain(error, &self.name))?;
         Ok(ExecStatus::from(exit))
     }
 
@@ -261,7 +262,7 @@ impl Exec {
             }
         }
         let exit = match ended {
-            Some(exit) => exit.map_err(|error| guest::explain(error, &self.name))?,
+            Some(exit) => exit.map_err(|error| explain(error, &self.name))?,
             None => return Err(Error::new(ErrorCode::Io, "the command's end was not told")),
         };
         let status = ExecStatus::from(exit);

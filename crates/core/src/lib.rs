@@ -29,6 +29,7 @@ mod doctor;
 mod error;
 mod events;
 mod exec;
+mod explain;
 mod fs;
 mod guest;
 mod info;

@@ -13,11 +13,12 @@ use loopbox_init::protocol;
 
 use super::native::find_helper;
 use super::{Backend, StartContext};
+use crate::explain::explain;
 use crate::capabilities::{Capabilities, Isolation, TreeKill};
 use crate::config::Config;
 use crate::error::{Error, ErrorCode, Result};
 use crate::exec::{Exec, ExecInput, ExecRequest, User, check};
-use crate::guest::{self, StreamGuest};
+use crate::guest::StreamGuest;
 use crate::name::SandboxName;
 use crate::options::millis;
 use crate::record::Record;
@@ -60,7 +61,7 @@ impl Host {
         let stream = StreamGuest::attach(from, to);
         let input = request.stdin.clone();
         let limit = request.max_output_bytes;
-        let exec = stream.exec(translate(work_dir, request)).map_err(|error| guest::explain(error, name))?;
+        let exec = stream.exec(translate(work_dir, request)).map_err(|error| explain(error, name))?;
         Ok(Exec::new(exec, input, limit, name.clone()).keeping((stream, helper)))
     }
 }

@@ -12,7 +12,7 @@ mod pty;
 mod stdin;
 mod stream;
 
-pub(crate) use error::{GuestError, explain};
+pub(crate) use error::GuestError;
 pub(crate) use loopbox_init::protocol::Exit as GuestExit;
 pub(crate) use native::{GuestPipes, connect_exec, connect_exec_with, make_pipes};
 pub(crate) use output::OutputReader;

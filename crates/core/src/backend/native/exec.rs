@@ -6,6 +6,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use loopbox_init::protocol;
 
+use crate::explain::explain;
 use crate::error::{Error, ErrorCode, Result};
 use crate::exec::{Exec, ExecInput, ExecRequest, User};
 use crate::guest;
@@ -26,7 +27,7 @@ pub(super) async fn start(dir: &SandboxDir, record: &Record, request: ExecReques
     let start = translate(record, &runtime, request)?;
     let exec = guest::connect_exec(&dir.run().join("init.sock"), token, start, owner)
         .await
-        .map_err(|error| guest::explain(error, &record.name))?;
+        .map_err(|error| explain(error, &record.name))?;
     Ok(Exec::new(exec, input, limit, record.name.clone()))
 }
 
@@ -36,7 +37,7 @@ pub(super) async fn start_detached(dir: &SandboxDir, record: &Record, request: E
     let owner = rustix::process::geteuid().is_root().then_some(runtime.agent_ids);
     let entry = LogEntry::new(id, &request.argv);
     let start = translate(record, &runtime, request)?;
-    let pipes = guest::make_pipes(owner).map_err(|error| guest::explain(error, &record.name))?;
+    let pipes = guest::make_pipes(owner).map_err(|error| explain(error, &record.name))?;
     control::exec(&dir.run(), entry, start, Pipes(pipes)).await
 }
 

@@ -15,7 +15,7 @@ pub(in super::super) struct Channel {
     id: u32,
     shared: Arc<Shared>,
     /// Whoever has a part of an exec keeps the stream alive.
-    tasks: Arc<Tasks>,
+    _tasks: Arc<Tasks>,
 }
 
 /// One of its outputs.
@@ -34,7 +34,7 @@ pub(in super::super) struct Input {
 
 impl Channel {
     pub(super) fn new(id: u32, shared: Arc<Shared>, tasks: Arc<Tasks>) -> Channel {
-        Channel { id, shared, tasks }
+        Channel { id, shared, _tasks: tasks }
     }
 
     pub(super) fn outputs(&self) -> [Output; 2] {
