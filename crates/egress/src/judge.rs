@@ -264,14 +264,14 @@ impl CompiledPolicy {
 
 fn allowed_host(target: &Target, rule: &HostRule) -> Decision {
     let reason = match rule.origin {
-        Origin::Operator => format!("{target} is allowed by {}", rule.pattern),
+        Origin::Operator => format!("{target} is allowed by the rule for {}", rule.pattern),
         Origin::Preset { preset, reason } => format!("{target} is allowed by preset {preset} ({reason})"),
     };
     Decision::allowed(rule.as_rule(), reason)
 }
 
 fn blocked_host(target: &Target, rule: &HostRule) -> Decision {
-    Decision::denied(rule.as_rule(), format!("{target} is blocked by {}", rule.pattern), None)
+    Decision::denied(rule.as_rule(), format!("{target} is blocked by the rule for {}", rule.pattern), None)
 }
 
 fn ports(rule: &HostRule) -> String {

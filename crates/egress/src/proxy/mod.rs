@@ -210,3 +210,79 @@ struct Route {
     address: SocketAddr,
     policy: watch::Receiver<Arc<CompiledPolicy>>,
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+    use crate::log::DecisionRecord;
+    use crate::policy::NetworkPolicy;
+    use crate::resolver::ResolveFuture;
+
+    #[derive(Debug)]
+    struct Nothing;
+
+    impl Resolve for Nothing {
+        fn resolve<'a>(&'a self, _name: &'a str) -> ResolveFuture<'a> {
+            Box::pin(async { Err(io::ErrorKind::NotFound.into()) })
+        }
+    }
+
+    impl DecisionLog for Nothing {
+        fn record(&self, _record: &DecisionRecord) {}
+    }
+
+    /// A proxy's address, with room for so many connections.
+    async fn serving(connections: usize) -> SocketAddr {
+        let (_, policy) = watch::channel(Arc::new(CompiledPolicy::new(&NetworkPolicy::default())));
+        let config =
+            ProxyConfig { sandbox: "demo".into(), policy, resolver: Arc::new(Nothing), log: Arc::new(Nothing) };
+        let proxy = Proxy { config, connections: Arc::new(Semaphore::new(connections)) };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(Arc::new(proxy).serve(listener, CancellationToken::new()));
+        address
+    }
+
+    async fn ask(stream: &mut TcpStream) {
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    }
+
+    async fn answer(stream: &mut TcpStream) -> Vec<u8> {
+        let mut answer = vec![0; 12];
+        stream.read_exact(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn connections_beyond_the_limit_wait_for_one_to_end() {
+        let address = serving(1).await;
+        let mut first = TcpStream::connect(address).await.unwrap();
+        ask(&mut first).await;
+        answer(&mut first).await;
+        let mut second = TcpStream::connect(address).await.unwrap();
+        ask(&mut second).await;
+        // The first connection is still served, with answers that come after the second one asked.
+        ask(&mut first).await;
+        answer(&mut first).await;
+        let none = second.try_read(&mut [0; 1]).unwrap_err();
+        assert_eq!(none.kind(), io::ErrorKind::WouldBlock);
+        drop(first);
+        assert_eq!(answer(&mut second).await, b"HTTP/1.1 400");
+    }
+
+    /// The clock stands still but when everybody waits; then it jumps to the next timer.
+    #[tokio::test(start_paused = true)]
+    async fn a_head_that_does_not_come_ends_the_connection() {
+        let address = serving(1).await;
+        let begun = tokio::time::Instant::now();
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nHost:").await.unwrap();
+        let mut rest = Vec::new();
+        stream.read_to_end(&mut rest).await.unwrap();
+        assert_eq!(begun.elapsed().as_secs(), HEAD_TIMEOUT.as_secs());
+    }
+}

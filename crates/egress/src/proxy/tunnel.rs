@@ -15,8 +15,9 @@ use super::exchange::Exchange;
 use super::raw_head::Recorded;
 use crate::address::AddressClass;
 
-/// Bytes that are in flight per direction.
+/// The buffer of a direction, in bytes: at first, and at most while a transfer fills it each time.
 const BUFFER: usize = 16 * 1024;
+const MAX_BUFFER: usize = 64 * 1024;
 
 /// A tunnel, which lasts until both directions are closed, one breaks, or the policy no longer allows it.
 #[derive(Debug)]
@@ -95,6 +96,9 @@ async fn pump(read_ahead: Bytes, from: ReadHalf<'_>, mut to: WriteHalf<'_>, coun
                 Ok(bytes) => {
                     to.write_all(&buffer).await?;
                     count(bytes);
+                    if bytes == buffer.capacity() && bytes < MAX_BUFFER {
+                        buffer.reserve(bytes * 2);
+                    }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => return Err(error),
