@@ -16,6 +16,7 @@ use crate::settings::Settings;
 
 /// The command and the options of `execInSandbox`, their types already checked.
 #[napi(object, object_to_js = false)]
+#[expect(missing_debug_implementations, reason = "napi's byte array has none, and arguments may be secret")]
 pub struct ExecArgs {
     /// The command and its arguments.
     pub argv: Vec<String>,

@@ -26,9 +26,10 @@ pub(crate) async fn git_identity(settings: &Settings) -> Option<GitIdentity> {
         .kill_on_drop(true);
     let output = tokio::time::timeout(PATIENCE, git.output()).await.ok()?.ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
+    // The last one wins, as in git.
     let value = |wanted: &str| {
-        // The last one wins, as in git.
-        text.split('\0').filter_map(|entry| entry.split_once('\n')).filter(|(key, _)| *key == wanted).last()
+        let mut entries = text.rsplit('\0').filter_map(|entry| entry.split_once('\n'));
+        entries.find_map(|(key, value)| (key == wanted).then(|| value.to_owned()))
     };
-    Some(GitIdentity { name: value("user.name")?.1.to_owned(), email: value("user.email")?.1.to_owned() })
+    Some(GitIdentity { name: value("user.name")?, email: value("user.email")? })
 }

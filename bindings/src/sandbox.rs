@@ -9,7 +9,7 @@ use crate::settings::Settings;
 /// The name of a loop's sandbox.
 #[napi]
 pub fn loop_sandbox_name(loop_id: String, tool: String) -> Outcome<String> {
-    outcome(loop_name(&loop_id, &tool))
+    outcome(loop_name(loop_id, tool))
 }
 
 /// Ends every sandbox of a loop.
@@ -36,7 +36,7 @@ pub async fn list(settings: Settings) -> Outcome<String> {
     outcome(describe_all(settings).await)
 }
 
-fn loop_name(loop_id: &str, tool: &str) -> Result<String> {
+fn loop_name(loop_id: String, tool: String) -> Result<String> {
     Ok(SandboxName::of_loop(&LoopId::parse(loop_id)?, &AgentName::parse(tool)?)?.into())
 }
 

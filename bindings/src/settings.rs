@@ -21,12 +21,10 @@ pub struct Settings {
     pub helper: String,
     /// Its SHA-256 in hexadecimal, as written when it was packed.
     pub helper_sha256: String,
-    /// The backend for new sandboxes, if the caller's environment names one.
+    /// The backend that the caller's environment asks for.
     pub backend: Option<String>,
     /// Whether new sandboxes may run on the bare host when no backend works.
     pub allow_host_fallback: bool,
-    /// Whether the caller's environment asks for commands on the bare host.
-    pub host_mode: bool,
     /// `PATH`.
     pub path: Option<String>,
     /// The caller's home directory.

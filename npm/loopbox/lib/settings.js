@@ -14,14 +14,12 @@ function settings() {
   const { helper, helperSha256 } = native();
   const env = { ...process.env };
   const home = env.HOME || os.homedir();
-  const hostMode = env.AGENT_LOOP_HOST === "1";
   return {
     stateDir: stateDir(env, home),
     helper,
     helperSha256,
-    backend: hostMode ? "host" : env.LOOPBOX_BACKEND || undefined,
+    backend: env.AGENT_LOOP_HOST === "1" ? "host" : env.LOOPBOX_BACKEND || undefined,
     allowHostFallback: env.LOOPBOX_ALLOW_HOST_FALLBACK === "1",
-    hostMode,
     path: env.PATH,
     home,
     env: environment(env),
@@ -50,9 +48,11 @@ function environment(env) {
 
 const told = new Set();
 
-/** Tells the operator, once in this process and whatever warnings are switched off, that nothing is isolated. */
-function warnHostMode() {
-  tell("AGENT_LOOP_HOST=1: commands run on this host, as you, without a sandbox");
+/** Tells the operator, whatever warnings are switched off, if nothing will be isolated. */
+function warnOfHostMode() {
+  if (process.env.AGENT_LOOP_HOST === "1") {
+    tell("AGENT_LOOP_HOST=1: commands run on this host, as you, without a sandbox");
+  }
 }
 
 /** Tells the operator something on stderr, once in this process. */
@@ -62,4 +62,4 @@ function tell(sentence) {
   process.stderr.write(`loopbox: warning: ${sentence}\n`);
 }
 
-module.exports = { settings, warnHostMode, tell };
+module.exports = { settings, warnOfHostMode, tell };
