@@ -29,13 +29,6 @@ pub struct NetworkPolicy {
     pub block_cidrs: Vec<CidrPattern>,
 }
 
-impl NetworkPolicy {
-    /// Checks lists as users write them and makes rules of them; the first that is none is the error.
-    pub fn parse_rules<T: FromStr<Err = PatternError>>(rules: &[impl AsRef<str>]) -> Result<Vec<T>, PatternError> {
-        rules.iter().map(|rule| rule.as_ref().parse()).collect()
-    }
-}
-
 /// The verdict on hosts that no rule names.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -183,6 +183,7 @@ async fn what_looks_like_an_allowed_host_is_not_one() {
 async fn only_permitted_addresses_of_a_name_are_dialled() {
     let server = Server::new().await;
     let port = server.port;
+    let forbidden = Server::at("127.0.0.2", port).await;
     let addresses = ["10.0.0.1", "::1", "127.0.0.2", "127.0.0.1"].map(|address| address.parse().unwrap()).to_vec();
     let known = HashMap::from([("many.test".to_owned(), addresses)]);
     let mut fixture = Fixture::with_names(&["deny", &format!("+many.test:{port}"), "+127.0.0.1/32"], known).await;
@@ -191,6 +192,7 @@ async fn only_permitted_addresses_of_a_name_are_dialled() {
     server.accept().await;
     assert!(client.head().await.starts_with("HTTP/1.1 200 "));
     drop(client);
+    assert!(!forbidden.was_reached().await);
     assert_eq!(fixture.record().await.address.unwrap().to_string(), format!("127.0.0.1:{port}"));
 }
 

@@ -176,7 +176,11 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn new() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::at("127.0.0.1", 0).await
+    }
+
+    pub(crate) async fn at(address: &str, port: u16) -> Self {
+        let listener = TcpListener::bind((address, port)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         Self { listener, port }
     }
