@@ -3,6 +3,7 @@
 use super::GuestError;
 use super::native::{Connection, Listener};
 use super::stream::Output;
+use rustix::io::Errno;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::pin::Pin;
@@ -42,7 +43,7 @@ impl AsyncRead for OutputReader {
         match &mut self.get_mut().source {
             Source::Pipe { pipe, listener, connection, rest } => {
                 if rest.is_known() || connection.poll_over(*listener, context) {
-                    return Poll::Ready(rest.read(pipe.as_fd(), buffer));
+                    return Poll::Ready(rest.read_pipe(pipe.as_fd(), buffer));
                 }
                 Pin::new(pipe).poll_read(context, buffer)
             }
@@ -54,6 +55,9 @@ impl AsyncRead for OutputReader {
     }
 }
 
+/// A terminal does not tell how much it holds. It is not more than this.
+const TERMINAL_LIMIT: u64 = 128 * 1024;
+
 /// What a descriptor still holds when the command is over.
 #[derive(Debug, Default)]
 pub(super) struct Rest(Option<u64>);
@@ -63,17 +67,26 @@ impl Rest {
         self.0.is_some()
     }
 
-    /// Reads from what was there when this was called first, and no more than that.
-    pub(super) fn read(&mut self, source: impl AsFd, buffer: &mut ReadBuf<'_>) -> io::Result<()> {
+    /// Reads from what a pipe held when this was called first, and no more than that.
+    pub(super) fn read_pipe(&mut self, pipe: impl AsFd, buffer: &mut ReadBuf<'_>) -> io::Result<()> {
         let left = match self.0 {
             Some(left) => left,
-            None => rustix::io::ioctl_fionread(&source)?,
+            None => rustix::io::ioctl_fionread(&pipe)?,
         };
+        self.read(left, pipe, buffer)
+    }
+
+    /// Reads what a terminal still shows, within reason.
+    pub(super) fn read_terminal(&mut self, master: impl AsFd, buffer: &mut ReadBuf<'_>) -> io::Result<()> {
+        self.read(self.0.unwrap_or(TERMINAL_LIMIT), master, buffer)
+    }
+
+    fn read(&mut self, left: u64, source: impl AsFd, buffer: &mut ReadBuf<'_>) -> io::Result<()> {
         let wanted = buffer.remaining().min(usize::try_from(left).unwrap_or(usize::MAX));
-        let read = match rustix::io::read(&source, buffer.initialize_unfilled_to(wanted)) {
+        let read = match rustix::io::read(source, buffer.initialize_unfilled_to(wanted)) {
             Ok(read) => read,
-            // Nothing is left of it, or of the other end of a terminal.
-            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::IO) => 0,
+            // Nothing is left, or nothing holds the other end of the terminal.
+            Err(Errno::AGAIN | Errno::IO) => 0,
             Err(errno) => return Err(errno.into()),
         };
         buffer.advance(read);

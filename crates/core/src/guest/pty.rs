@@ -82,7 +82,7 @@ impl AsyncRead for Pty {
         match &mut self.get_mut().side {
             Side::Master { master, connection, rest } => {
                 if rest.is_known() || connection.poll_over(Listener::Stdout, context) {
-                    return Poll::Ready(rest.read(&*master, buffer));
+                    return Poll::Ready(rest.read_terminal(&*master, buffer));
                 }
                 loop {
                     let mut ready = ready!(master.poll_read_ready(context))?;

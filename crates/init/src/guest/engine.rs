@@ -202,24 +202,23 @@ impl Engine {
         }
     }
 
-    /// Kills every tree, also those that a command left behind, and waits until nothing is left.
-    pub(super) fn kill_everything(&mut self) {
+    /// Kills every command that has not ended, and waits until nothing is left of them.
+    pub(super) fn kill_running(&mut self) {
         let limit = Instant::now() + KILL_LIMIT;
         let mut pause = KILL_FIRST;
-        while !self.execs.is_empty() && Instant::now() < limit {
-            for exec in self.execs.values() {
+        loop {
+            self.reap();
+            self.execs.retain(|_, exec| !exec.reported);
+            for exec in self.execs.values_mut() {
+                exec.phase = Phase::Killing { since: limit, pause };
                 exec.tree.kill();
+            }
+            if self.execs.is_empty() || Instant::now() >= limit {
+                return;
             }
             let _ = rustix::event::poll(&mut [], Some(&timespec(pause)));
             pause = (pause * 2).min(KILL_INTERVAL);
-            self.reap();
-            let over: Vec<ExecId> =
-                self.execs.iter().filter(|(_, exec)| exec.tree.is_empty()).map(|(&id, _)| id).collect();
-            for id in over {
-                self.forget(id);
-            }
         }
-        self.trees.kill_left();
     }
 
     /// Takes the ends that have come since.
@@ -353,6 +352,9 @@ impl Engine {
         let Some(exec) = self.execs.get_mut(&id) else { return };
         exec.reported = true;
         exec.deadline = None;
+        if matches!(exec.phase, Phase::Running) {
+            self.slots.slot(exec.slot).release();
+        }
         let unseen = End::Ended(Status::Signaled(Signal::KILL.as_raw()), exec.started.elapsed());
         let report = match exec.end.unwrap_or(unseen) {
             End::Failed(failure) => Report::Failed(failure),

@@ -109,6 +109,9 @@ pub enum GuestError {
     /// The supervisor ended, and with it the sandbox.
     #[error("the supervisor is gone")]
     SupervisorGone,
+    /// The client of a stream does not keep to the protocol.
+    #[error("the client does not keep to the protocol")]
+    Garbled,
     /// The kernel refused something that the guest cannot do without.
     #[error("failed to {action}")]
     System {
@@ -135,7 +138,7 @@ pub fn serve(setup: GuestSetup) -> Result<Infallible, GuestError> {
     native::serve(setup)
 }
 
-/// Serves behind a byte stream until it ends, then ends every command.
+/// Serves behind a byte stream until it ends, then kills every command that has not ended.
 ///
 /// The process must have one thread and no children. It becomes the reaper of its descendants.
 pub fn serve_stream(setup: StreamSetup) -> Result<(), GuestError> {

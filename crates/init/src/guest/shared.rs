@@ -6,7 +6,7 @@
 use crate::protocol::{EXEC_LIMIT, Status};
 use rustix::io::Errno;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 
 /// What one exec's processes have told.
 #[derive(Debug, Default)]
@@ -16,6 +16,8 @@ pub(super) struct Slot {
     note: AtomicU64,
     /// The process that is or will be the command, where another one is its parent.
     main: AtomicI32,
+    /// The command ended by itself: what it left behind may outlive the guest.
+    released: AtomicBool,
 }
 
 /// Where a child failed before it became the command.
@@ -76,7 +78,16 @@ impl Slot {
         self.main.store(pid, Ordering::Release);
     }
 
+    pub(super) fn is_released(&self) -> bool {
+        self.released.load(Ordering::Acquire)
+    }
+
+    pub(super) fn release(&self) {
+        self.released.store(true, Ordering::Release);
+    }
+
     fn clear(&self) {
+        self.released.store(false, Ordering::Release);
         self.note.store(0, Ordering::Release);
         self.main.store(0, Ordering::Release);
     }

@@ -55,7 +55,8 @@
 //! after `Failed`. Data flows under credit: each side may send [`WINDOW`] bytes of a [`Stream`] and then as many as the
 //! other has granted by [`Credit`], so one slow reader holds up neither the other execs nor memory. `Exit` is sent the
 //! moment the command ends; what its pipes still hold by then follows it, and then `OutputEof`, whether or not some
-//! other process still holds the pipes. When the stream ends, the guest kills every exec and ends itself.
+//! other process still holds the pipes. `OutputEof` of `Stdin` says that the command reads no more. When the stream ends,
+//! the guest kills every command that has not ended, and then ends itself.
 //!
 //! # End of a command
 //!

@@ -1,6 +1,7 @@
 //! Commands on pipes.
 
-use crate::client::{Failure, GuestError, Start, Status, User, connect_exec};
+use crate::client::{GuestError, connect_exec};
+use loopbox_init::protocol::{Failure, Start, Status, User};
 use crate::support::{Guest, Outcome, TOKEN, Tree, owner, sh};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};

@@ -7,4 +7,6 @@
 mod client;
 
 mod commands;
+mod streams;
 mod support;
+mod terminals;

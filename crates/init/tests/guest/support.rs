@@ -1,6 +1,7 @@
 //! Guests to run commands in.
 
-use crate::client::{GuestError, GuestExec, GuestExit, Start, Status, connect_exec};
+use crate::client::{GuestError, GuestExec, GuestExit, connect_exec};
+use loopbox_init::protocol::{Start, Status};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

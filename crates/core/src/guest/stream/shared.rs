@@ -40,6 +40,8 @@ struct Exec {
     outputs: [Buffer; 2],
     /// Bytes of standard input that the guest takes.
     credit: u32,
+    /// The command reads no more.
+    input_ended: bool,
     waiter: Option<Waker>,
     writer: Option<Waker>,
     /// Nobody asks for its end any more.
@@ -186,7 +188,8 @@ impl Shared {
     pub(super) fn poll_write(&self, id: u32, bytes: &[u8], context: &Context<'_>) -> Poll<usize> {
         let mut state = self.lock();
         let State { channels, outgoing, .. } = &mut *state;
-        let Some(exec) = channels.get_mut(&id).filter(|exec| exec.end.is_none()) else { return Poll::Ready(0) };
+        let reads = |exec: &&mut Exec| exec.end.is_none() && !exec.input_ended;
+        let Some(exec) = channels.get_mut(&id).filter(reads) else { return Poll::Ready(0) };
         let most = loopbox_init::protocol::DATA_LIMIT.min(usize::try_from(exec.credit).unwrap_or(usize::MAX));
         if most == 0 {
             return wait(&mut exec.writer, context);
@@ -286,7 +289,7 @@ impl State {
 impl Exec {
     fn new() -> Exec {
         let outputs = [Buffer::default(), Buffer::default()];
-        Exec { started: None, end: None, outputs, credit: WINDOW, waiter: None, writer: None, abandoned: false }
+        Exec { started: None, end: None, outputs, credit: WINDOW, input_ended: false, waiter: None, writer: None, abandoned: false }
     }
 
     fn output(&mut self, stream: Stream) -> &mut Buffer {
@@ -299,7 +302,12 @@ impl Exec {
             GuestMessage::Started(started) => self.started = Some(started.pid),
             GuestMessage::Stdout(bytes) => return self.output(Stream::Stdout).take(id, Stream::Stdout, bytes, outgoing),
             GuestMessage::Stderr(bytes) => return self.output(Stream::Stderr).take(id, Stream::Stderr, bytes, outgoing),
-            GuestMessage::OutputEof(Stream::Stdin) | GuestMessage::HelloAck(_) => return false,
+            GuestMessage::HelloAck(_) => return false,
+            GuestMessage::OutputEof(Stream::Stdin) => {
+                self.input_ended = true;
+                wake(&mut self.writer);
+                return true;
+            }
             GuestMessage::OutputEof(stream) => {
                 let buffer = self.output(stream);
                 buffer.ended = true;

@@ -81,12 +81,6 @@ impl Groups {
         }
     }
 
-    pub(super) fn kill_left(&self) {
-        for group in &self.left {
-            group.kill();
-        }
-    }
-
     fn make(&mut self) -> Result<Group, Errno> {
         let name = loop {
             self.made += 1;

@@ -73,13 +73,6 @@ impl Trees {
         }
     }
 
-    /// Kills what execs that are over have left behind.
-    pub(super) fn kill_left(&self) {
-        if let Trees::Groups(groups) = self {
-            groups.kill_left();
-        }
-    }
-
     /// Whether an unknown child is what a killed watcher has left behind.
     pub(super) fn has_watches(&self) -> bool {
         matches!(self, Trees::Watches(_))

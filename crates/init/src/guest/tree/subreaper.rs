@@ -22,7 +22,9 @@ use rustix::process::{
 };
 use std::ffi::c_int;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::ptr;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicPtr, Ordering};
 
 /// Tells a watcher that its guest is gone.
 const GUEST_GONE: Signal = Signal::USR1;
@@ -44,7 +46,7 @@ impl Watch {
     pub(super) fn over(&self, plan: &mut Plan<'_>) -> ! {
         signals::block_all();
         if let Some(guest) = self.follow {
-            follow(guest);
+            follow(guest, plan.slot);
             plan.handled = Some(GUEST_GONE.as_raw());
         }
         let started = set_child_subreaper(Some(getpid())).and_then(|()| spawn::lend(plan));
@@ -98,8 +100,12 @@ pub(super) fn kill_orphans(known: &dyn Fn(Pid) -> bool) -> bool {
     procfs::kill_below(getpid(), &|pid| !known(pid))
 }
 
+/// The slot of this watcher's exec, for its signal handler.
+static WATCHED: AtomicPtr<Slot> = AtomicPtr::new(ptr::null_mut());
+
 /// Arranges for [`GUEST_GONE`], which has to be blocked.
-fn follow(guest: Pid) {
+fn follow(guest: Pid, slot: &'static Slot) {
+    WATCHED.store(ptr::from_ref(slot).cast_mut(), Ordering::Release);
     signals::handle(GUEST_GONE.as_raw(), guest_is_gone);
     let _ = set_parent_process_death_signal(Some(GUEST_GONE));
     if getppid() != Some(guest) {
@@ -107,10 +113,12 @@ fn follow(guest: Pid) {
     }
 }
 
-/// Kills what is watched over. Runs as a signal handler, but only ever inside [`watch`], which holds no lock and
+/// Kills what is watched over, unless the command ended by itself. Runs as a signal handler, but only ever inside [`watch`], which holds no lock and
 /// allocates nothing: so this may.
 extern "C" fn guest_is_gone(_signal: c_int) {
-    while has_children() {
+    // SAFETY: the pointer is null or that of a slot, which stays mapped and is only ever read through.
+    let released = unsafe { WATCHED.load(Ordering::Acquire).as_ref() }.is_some_and(Slot::is_released);
+    while !released && has_children() {
         procfs::kill_below(getpid(), &|_| true);
         while let Ok(Some(_)) = waitid(WaitId::All, WaitIdOptions::EXITED | WaitIdOptions::NOHANG) {}
     }
