@@ -22,18 +22,9 @@ pub fn run(
 ) -> u8 {
     let line = std::iter::once(OsString::from(program)).chain(args);
     let outcome = match parse(program, line) {
-        Ok(Cli {
-            verb: Verb::Version,
-            json,
-        }) => version(json, stdout),
-        Ok(Cli {
-            verb: Verb::Completions { shell },
-            ..
-        }) => completions(shell, stdout),
-        Ok(Cli {
-            verb: Verb::Unbuilt(verb),
-            json,
-        }) => unsupported(verb.name(), json || verb.asks_for_json(), stderr),
+        Ok(Cli { verb: Verb::Version, json }) => version(json, stdout),
+        Ok(Cli { verb: Verb::Completions { shell }, .. }) => completions(shell, stdout),
+        Ok(Cli { verb: Verb::Unbuilt(verb), json }) => unsupported(verb.name(), json || verb.asks_for_json(), stderr),
         Err(error) => usage(program, &error, stdout, stderr),
     };
     outcome.unwrap_or(exit::IO)
@@ -148,9 +139,7 @@ impl std::fmt::Debug for Anything {
 }
 
 fn parse(program: &str, line: impl Iterator<Item = OsString>) -> Result<Cli, clap::Error> {
-    let matches = Cli::command()
-        .bin_name(program)
-        .try_get_matches_from(line)?;
+    let matches = Cli::command().bin_name(program).try_get_matches_from(line)?;
     Cli::from_arg_matches(&matches)
 }
 
@@ -179,12 +168,7 @@ fn unsupported(verb: &str, json: bool, stderr: &mut dyn Write) -> io::Result<u8>
     Ok(exit::UNAVAILABLE)
 }
 
-fn usage(
-    program: &str,
-    error: &clap::Error,
-    stdout: &mut dyn Write,
-    stderr: &mut dyn Write,
-) -> io::Result<u8> {
+fn usage(program: &str, error: &clap::Error, stdout: &mut dyn Write, stderr: &mut dyn Write) -> io::Result<u8> {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             write!(stdout, "{}", error.render())?;
@@ -196,33 +180,16 @@ fn usage(
         }
         _ => {
             let text = error.render().to_string();
-            let message = text
-                .lines()
-                .next()
-                .unwrap_or_default()
-                .trim_start_matches("error: ");
-            fail(
-                "InvalidArgument",
-                message,
-                Some(&format!("see {program} --help")),
-                false,
-                stderr,
-            )?;
+            let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+            fail("InvalidArgument", message, Some(&format!("see {program} --help")), false, stderr)?;
             Ok(exit::USAGE)
         }
     }
 }
 
-fn fail(
-    code: &str,
-    message: &str,
-    hint: Option<&str>,
-    json: bool,
-    stderr: &mut dyn Write,
-) -> io::Result<()> {
+fn fail(code: &str, message: &str, hint: Option<&str>, json: bool, stderr: &mut dyn Write) -> io::Result<()> {
     if json {
-        let error =
-            serde_json::json!({ "error": { "code": code, "message": message, "hint": hint } });
+        let error = serde_json::json!({ "error": { "code": code, "message": message, "hint": hint } });
         return writeln!(stderr, "{error}");
     }
     writeln!(stderr, "secrets: error[{code}]: {message}")?;
@@ -244,17 +211,8 @@ mod tests {
 
     fn secrets(args: &[&str]) -> Answer {
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-        let code = run(
-            "secrets",
-            args.iter().map(OsString::from),
-            &mut stdout,
-            &mut stderr,
-        );
-        Answer {
-            code,
-            stdout: String::from_utf8(stdout).unwrap(),
-            stderr: String::from_utf8(stderr).unwrap(),
-        }
+        let code = run("secrets", args.iter().map(OsString::from), &mut stdout, &mut stderr);
+        Answer { code, stdout: String::from_utf8(stdout).unwrap(), stderr: String::from_utf8(stderr).unwrap() }
     }
 
     #[test]
@@ -278,25 +236,14 @@ mod tests {
             let answer = secrets(&line.split(' ').collect::<Vec<_>>());
             assert_eq!(answer.code, exit::UNAVAILABLE, "{line}");
             assert_eq!(answer.stdout, "", "{line}");
-            assert!(
-                answer
-                    .stderr
-                    .starts_with("secrets: error[Unsupported]: secrets "),
-                "{}",
-                answer.stderr
-            );
+            assert!(answer.stderr.starts_with("secrets: error[Unsupported]: secrets "), "{}", answer.stderr);
             assert!(answer.stderr.contains("\nhint: "), "{}", answer.stderr);
         }
     }
 
     #[test]
     fn a_secret_on_the_command_line_is_not_repeated() {
-        let answer = secrets(&[
-            "add",
-            "claude_setup_token",
-            "--value",
-            "sk-ant-oat01-canary",
-        ]);
+        let answer = secrets(&["add", "claude_setup_token", "--value", "sk-ant-oat01-canary"]);
         assert_eq!(answer.code, exit::UNAVAILABLE);
         assert!(!format!("{}{}", answer.stdout, answer.stderr).contains("canary"));
     }
@@ -317,15 +264,8 @@ mod tests {
         for verb in ["init", "lease", "revoke", "completions"] {
             assert!(help.stdout.contains(verb), "{}", help.stdout);
         }
-        assert_eq!(
-            secrets(&["version"]).stdout,
-            format!("secrets {}\n", env!("CARGO_PKG_VERSION"))
-        );
-        assert!(
-            secrets(&["completions", "bash"])
-                .stdout
-                .contains("_secrets")
-        );
+        assert_eq!(secrets(&["version"]).stdout, format!("secrets {}\n", env!("CARGO_PKG_VERSION")));
+        assert!(secrets(&["completions", "bash"]).stdout.contains("_secrets"));
     }
 
     #[test]
@@ -333,11 +273,7 @@ mod tests {
         let answer = secrets(&["leese"]);
         assert_eq!(answer.code, exit::USAGE);
         assert_eq!(answer.stdout, "");
-        assert!(
-            answer
-                .stderr
-                .starts_with("secrets: error[InvalidArgument]: unrecognized subcommand 'leese'")
-        );
+        assert!(answer.stderr.starts_with("secrets: error[InvalidArgument]: unrecognized subcommand 'leese'"));
         assert_eq!(secrets(&[]).code, exit::USAGE);
     }
 }

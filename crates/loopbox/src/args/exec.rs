@@ -9,6 +9,7 @@ use clap::Args;
 use crate::resolve::{EnvArg, UserArg, parse_duration};
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag, as docker has them")]
 pub(crate) struct ExecArgs {
     /// A variable of the command; K alone copies the caller's value
     #[arg(short, long, value_name = "K[=V]")]

@@ -2,15 +2,15 @@
 
 use loopbox_core::{CreateRequest, Created, Loopbox};
 
-use super::App;
+use super::{App, loopbox_to_create};
 use crate::args::CreateArgs;
 use crate::failure::Result;
 use crate::resolve::create_request;
 use crate::{config, exit, output, progress};
 
 pub(super) async fn create(app: App, args: CreateArgs) -> Result<u8> {
-    let request = create_request("create", args.sandbox, &args.agent, args.path, &args.extra)?;
-    let loopbox = app.loopbox_to_create(&request).await?;
+    let request = create_request("create", args.sandbox, &args.agent, args.path.as_deref(), &args.extra)?;
+    let loopbox = loopbox_to_create(&request).await?;
     let created = make(&loopbox, request).await?;
     if !args.quiet {
         announce(&created);

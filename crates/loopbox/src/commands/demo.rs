@@ -1,6 +1,7 @@
 //! `demo`: a real agent does a story in a sandbox, against a model server that is part of loopbox.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,7 @@ use crate::{config, exit, output, progress, terminal};
 /// Opens the model server of the demo and nothing else.
 const PLACEHOLDER: &str = "loopbox-demo-placeholder";
 const FILE: &str = "hello.txt";
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// What came of the demo, in milliseconds where it is about time.
 #[derive(Debug, Serialize)]
@@ -41,11 +42,12 @@ pub(super) async fn demo(app: App, args: DemoArgs) -> Result<u8> {
     let mut config = config::from_environment()?;
     config.allow_host_fallback = false;
     let loopbox = Loopbox::new(config)?;
-    let stage = Stage::set()?;
+    let candidates = candidates(args.agent.as_deref())?;
+    let stage = Stage::set().await?;
     app.tell(format!("started a model server at {}", stage.server.base_url()))?;
 
     let begun = Instant::now();
-    let (name, agent) = create(&loopbox, &stage, args.agent).await?;
+    let (name, agent) = create(&loopbox, &stage, candidates).await?;
     let create_time = begun.elapsed();
     let told = app.tell(format!("created sandbox {name} in {} ms", create_time.as_millis()));
 
@@ -65,13 +67,7 @@ pub(super) async fn demo(app: App, args: DemoArgs) -> Result<u8> {
     };
     removed?;
     let content = stage.result()?;
-    if !app.json {
-        output::line(format!(
-            "removed the sandbox in {} ms; {FILE} in the workspace holds:",
-            begun.elapsed().as_millis()
-        ))?;
-        output::line(output::printable(content.trim_end()))?;
-    } else {
+    if app.json {
         output::json(&Summary {
             agent: agent.name.to_owned(),
             sandbox: name.to_string(),
@@ -83,6 +79,10 @@ pub(super) async fn demo(app: App, args: DemoArgs) -> Result<u8> {
             file: FILE,
             content,
         })?;
+    } else {
+        let ms = begun.elapsed().as_millis();
+        output::line(format!("removed the sandbox in {ms} ms; {FILE} in the workspace holds:"))?;
+        output::line(output::printable(content.trim_end()))?;
     }
     Ok(u8::try_from(output.exit_code).unwrap_or(exit::FAILURE))
 }
@@ -105,12 +105,15 @@ struct Stage {
 }
 
 impl Stage {
-    fn set() -> Result<Self> {
+    async fn set() -> Result<Self> {
         let workspace = tempfile::Builder::new().prefix("loopbox-demo-").tempdir();
         let workspace = workspace.map_err(|error| Error::io("making a workspace", error))?;
         let options =
             Options { story: story(), accepted: Accepted::Tokens(vec![PLACEHOLDER.to_owned()]), ..Options::default() };
-        let server = ModelStandin::start(options).map_err(|error| Error::io("starting the model server", error))?;
+        // It makes a runtime of its own, which is not possible inside of ours.
+        let server =
+            tokio::task::spawn_blocking(|| ModelStandin::start(options)).await.map_err(io::Error::other).flatten();
+        let server = server.map_err(|error| Error::io("starting the model server", error))?;
         Ok(Self { workspace, server })
     }
 
@@ -142,16 +145,21 @@ fn story() -> Story {
     }
 }
 
-/// Makes the sandbox for the agent that was named, else for the first that is installed.
+/// The agents to try: the one that was named, or all that have a story to do.
+fn candidates(named: Option<&str>) -> Result<Vec<&'static AgentProfile>> {
+    let playable = |profile: &&AgentProfile| model_settings(profile.name, "").is_some();
+    let Some(name) = named else { return Ok(AgentProfile::all().iter().filter(playable).collect()) };
+    let agent = AgentName::parse(name)?;
+    let profile = AgentProfile::find(agent.as_str()).filter(playable);
+    Ok(vec![profile.ok_or_else(|| invalid(format!("'{agent}' has no story to do")).with_hint("use claude or codex"))?])
+}
+
+/// Makes the sandbox for the first of these agents that is installed.
 async fn create(
     loopbox: &Loopbox,
     stage: &Stage,
-    named: Option<String>,
+    candidates: Vec<&'static AgentProfile>,
 ) -> Result<(SandboxName, &'static AgentProfile)> {
-    let candidates: Vec<&'static AgentProfile> = match &named {
-        Some(name) => vec![playable(name)?],
-        None => AgentProfile::all().iter().filter(|profile| model_settings(profile.name, "").is_some()).collect(),
-    };
     let mut absent = None;
     for agent in candidates {
         match create_for(loopbox, stage, agent).await {
@@ -161,13 +169,6 @@ async fn create(
     }
     let error = absent.unwrap_or_else(|| invalid("there is no agent for the demo"));
     Err(error.into())
-}
-
-fn playable(name: &str) -> Result<&'static AgentProfile> {
-    let agent = AgentName::parse(name)?;
-    AgentProfile::find(agent.as_str())
-        .filter(|profile| model_settings(profile.name, "").is_some())
-        .ok_or_else(|| invalid(format!("'{name}' has no story to do")).with_hint("use claude or codex").into())
 }
 
 async fn create_for(loopbox: &Loopbox, stage: &Stage, agent: &AgentProfile) -> Result<SandboxName> {

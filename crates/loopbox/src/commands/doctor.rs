@@ -2,12 +2,12 @@
 
 use loopbox_core::{Check, CheckStatus};
 
-use super::App;
+use super::{App, loopbox};
 use crate::failure::Result;
 use crate::{exit, output};
 
 pub(super) async fn doctor(app: App) -> Result<u8> {
-    let report = app.loopbox()?.doctor().await;
+    let report = loopbox()?.doctor().await;
     if app.json {
         output::json(&report)?;
     } else {

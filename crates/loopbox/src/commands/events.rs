@@ -2,13 +2,13 @@
 
 use loopbox_core::EventKind;
 
-use super::{App, shown};
+use super::{App, loopbox, shown};
 use crate::args::EventsArgs;
 use crate::failure::Result;
 use crate::{exit, output};
 
 pub(super) async fn events(app: App, args: &EventsArgs) -> Result<u8> {
-    let mut events = app.loopbox()?.events(args.follow)?;
+    let mut events = loopbox()?.events(args.follow)?;
     while let Some(event) = events.next().await {
         let event = event?;
         if app.json {

@@ -3,16 +3,16 @@
 use loopbox_core::{Exec, ExecRequest, Loopbox, SandboxName};
 
 use super::status_line::StatusLine;
-use super::{App, warn_of_host_mode};
+use super::{loopbox, warn_of_host_mode};
 use crate::args::ExecArgs;
 use crate::failure::{Result, invalid};
 use crate::resolve::{self, exec_request};
 use crate::terminal::{self, Ending};
 use crate::{config, exit, output, progress};
 
-pub(super) async fn exec(app: App, args: ExecArgs) -> Result<u8> {
+pub(super) async fn exec(args: ExecArgs) -> Result<u8> {
     let mut status = args.status_fd.map(StatusLine::open).transpose()?;
-    let outcome = run(app, args, status.as_mut()).await;
+    let outcome = run(args, status.as_mut()).await;
     if let Some(status) = status {
         status.write(&outcome)?;
     }
@@ -29,9 +29,9 @@ pub(super) enum Outcome {
     Ended(Ending),
 }
 
-async fn run(app: App, args: ExecArgs, status: Option<&mut StatusLine>) -> Result<Outcome> {
+async fn run(args: ExecArgs, status: Option<&mut StatusLine>) -> Result<Outcome> {
     warn_of_host_mode();
-    let loopbox = app.loopbox()?;
+    let loopbox = loopbox()?;
     let name = SandboxName::parse(&args.name)?;
     let (detach, input, tty) = (args.detach, args.interactive, args.tty);
     if input && tty && !terminal::stdin_is_terminal() {

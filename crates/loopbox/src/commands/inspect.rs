@@ -2,12 +2,12 @@
 
 use loopbox_core::{SandboxInfo, SandboxName};
 
-use super::{App, shown};
+use super::{App, loopbox, shown};
 use crate::failure::Result;
 use crate::{exit, output};
 
 pub(super) async fn inspect(app: App, name: &str) -> Result<u8> {
-    let info = app.loopbox()?.inspect(&SandboxName::parse(name)?).await?;
+    let info = loopbox()?.inspect(&SandboxName::parse(name)?).await?;
     if app.json {
         output::json(&info)?;
     } else {

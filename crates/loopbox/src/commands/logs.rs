@@ -2,13 +2,13 @@
 
 use loopbox_core::{LogEntry, Loopbox, SandboxName};
 
-use super::{App, shown};
+use super::{App, loopbox, shown};
 use crate::args::LogsArgs;
 use crate::failure::{Result, invalid};
 use crate::{exit, output, table};
 
 pub(super) async fn logs(app: App, args: &LogsArgs) -> Result<u8> {
-    let loopbox = app.loopbox()?;
+    let loopbox = loopbox()?;
     let name = SandboxName::parse(&args.name)?;
     match (&args.id, args.follow) {
         (Some(id), follow) => show(&loopbox, &name, id, follow).await?,

@@ -2,7 +2,7 @@
 
 use loopbox_core::SandboxInfo;
 
-use super::{App, shown};
+use super::{App, loopbox, shown};
 use crate::args::ListArgs;
 use crate::failure::Result;
 use crate::{exit, output, table};
@@ -10,7 +10,7 @@ use crate::{exit, output, table};
 const HEADINGS: [&str; 7] = ["NAME", "AGENT", "STATE", "WORKSPACE", "BACKEND", "CREATED", "EXPIRES"];
 
 pub(super) async fn ls(app: App, args: &ListArgs) -> Result<u8> {
-    let sandboxes = app.loopbox()?.list().await?;
+    let sandboxes = loopbox()?.list().await?;
     if args.quiet {
         for sandbox in &sandboxes {
             output::line(sandbox.name.as_str())?;

@@ -40,28 +40,28 @@ impl App {
     pub(crate) fn new(json: bool) -> Self {
         Self { json }
     }
+}
 
-    /// The library, configured by the environment.
-    fn loopbox(self) -> Result<Loopbox> {
-        Ok(Loopbox::new(config::from_environment()?)?)
-    }
+/// The library, configured by the environment.
+fn loopbox() -> Result<Loopbox> {
+    Ok(Loopbox::new(config::from_environment()?)?)
+}
 
-    /// As [`App::loopbox`], with what only a new sandbox needs.
-    async fn loopbox_to_create(self, request: &CreateRequest) -> Result<Loopbox> {
-        let mut config = config::from_environment()?;
-        if !request.options.no_git_identity {
-            config.git_identity = config::git_identity(&request.workspace).await;
-        }
-        Ok(Loopbox::new(config)?)
+/// As [`loopbox`], with what only a new sandbox needs.
+async fn loopbox_to_create(request: &CreateRequest) -> Result<Loopbox> {
+    let mut config = config::from_environment()?;
+    if !request.options.no_git_identity {
+        config.git_identity = config::git_identity(&request.workspace).await;
     }
+    Ok(Loopbox::new(config)?)
 }
 
 /// Carries out a verb and gives the exit code.
 pub(crate) async fn dispatch(verb: Verb, app: App) -> Result<u8> {
     match verb {
         Verb::Create(args) => create::create(app, args).await,
-        Verb::Exec(args) => exec::exec(app, args).await,
-        Verb::Run(args) => run::run(app, args).await,
+        Verb::Exec(args) => exec::exec(args).await,
+        Verb::Run(args) => run::run(args).await,
         Verb::Ls(args) => ls::ls(app, &args).await,
         Verb::Ps(args) => ps::ps(app, &args.name).await,
         Verb::Logs(args) => logs::logs(app, &args).await,

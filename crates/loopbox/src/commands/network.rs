@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use loopbox_core::{NetworkPolicy, SandboxName};
 
-use super::App;
+use super::{App, loopbox};
 use crate::args::NetworkVerb;
 use crate::failure::{Result, invalid, unsupported};
 use crate::resolve::network_options;
@@ -12,12 +12,12 @@ use crate::{exit, output};
 
 pub(super) async fn network(app: App, verb: NetworkVerb) -> Result<u8> {
     let policy = match verb {
-        NetworkVerb::Show { name } => app.loopbox()?.inspect(&SandboxName::parse(name)?).await?.network,
+        NetworkVerb::Show { name } => loopbox()?.inspect(&SandboxName::parse(name)?).await?.network,
         NetworkVerb::Proxy { name, network } => {
             let options = network_options(network).ok_or_else(|| {
                 invalid("nothing to change").with_hint("give --policy, --preset or a rule, as --allow-host example.org")
             })?;
-            app.loopbox()?.set_network(&SandboxName::parse(name)?, options).await?
+            loopbox()?.set_network(&SandboxName::parse(name)?, options).await?
         }
         NetworkVerb::Log(_) | NetworkVerb::Check(_) => {
             let hint = "loopbox network show NAME prints the policy, loopbox inspect NAME where its log is";

@@ -2,13 +2,13 @@
 
 use std::io::{self, BufRead as _, Write as _};
 
-use super::App;
+use super::{App, loopbox};
 use crate::args::ResetArgs;
 use crate::failure::{Failure, Result, invalid};
 use crate::{exit, output, progress, terminal};
 
 pub(super) async fn prune(app: App) -> Result<u8> {
-    let loopbox = app.loopbox()?;
+    let loopbox = loopbox()?;
     let report = progress::during("removing what is left over", loopbox.prune()).await?;
     if app.json {
         output::json(&report)?;
@@ -24,7 +24,7 @@ pub(super) async fn prune(app: App) -> Result<u8> {
 }
 
 pub(super) async fn reset(app: App, args: &ResetArgs) -> Result<u8> {
-    let loopbox = app.loopbox()?;
+    let loopbox = loopbox()?;
     if !args.force && !confirmed(&format!("remove every sandbox and all of {}?", loopbox.config().state_dir.display()))?
     {
         output::notice("nothing was removed");

@@ -2,12 +2,12 @@
 
 use loopbox_core::SandboxName;
 
-use super::App;
+use super::{App, loopbox};
 use crate::failure::Result;
 use crate::{exit, output, table};
 
 pub(super) async fn ps(app: App, name: &str) -> Result<u8> {
-    let processes = app.loopbox()?.processes(&SandboxName::parse(name)?).await?;
+    let processes = loopbox()?.processes(&SandboxName::parse(name)?).await?;
     if app.json {
         output::json(&processes)?;
         return Ok(exit::OK);

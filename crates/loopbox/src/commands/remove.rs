@@ -2,18 +2,18 @@
 
 use loopbox_core::{Error, ErrorCode, Loopbox, SandboxName};
 
-use super::{App, parse_names};
+use super::{App, loopbox, parse_names};
 use crate::args::RemoveArgs;
 use crate::failure::{Failure, Result};
 use crate::{exit, output, progress};
 
 pub(super) async fn stop(app: App, names: &[String]) -> Result<u8> {
-    let loopbox = app.loopbox()?;
+    let loopbox = loopbox()?;
     for_each(app, names, async |name| Ok(loopbox.stop(name).await.map(|()| true)?)).await
 }
 
 pub(super) async fn rm(app: App, args: &RemoveArgs) -> Result<u8> {
-    let loopbox = app.loopbox()?;
+    let loopbox = loopbox()?;
     for_each(app, &args.names, async |name| {
         let removed = remove(&loopbox, name).await?;
         if !removed && !args.force {

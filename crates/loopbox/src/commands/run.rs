@@ -5,24 +5,24 @@ use std::ffi::OsString;
 use loopbox_core::{AgentProfile, ErrorCode, ExecInput, ExecRequest, Loopbox, SandboxName};
 
 use super::exec::{start, with_terminal};
-use super::{App, create, warn_of_host_mode};
+use super::{create, loopbox, loopbox_to_create, warn_of_host_mode};
 use crate::args::RunArgs;
 use crate::failure::{Result, invalid};
 use crate::resolve::{Target, create_request, run_target};
 use crate::terminal;
 
-pub(super) async fn run(app: App, args: RunArgs) -> Result<u8> {
+pub(super) async fn run(args: RunArgs) -> Result<u8> {
     let (loopbox, name, agent) = match run_target(&args.target, args.path.is_some(), &args.sandbox)? {
         Target::Agent => {
-            let request = create_request("run", args.sandbox, &args.target, args.path, &[])?;
-            let loopbox = app.loopbox_to_create(&request).await?;
+            let request = create_request("run", args.sandbox, &args.target, args.path.as_deref(), &[])?;
+            let loopbox = loopbox_to_create(&request).await?;
             let created = create::make(&loopbox, request).await?;
             create::announce(&created);
             (loopbox, created.name, args.target)
         }
         Target::Sandbox(name) => {
             warn_of_host_mode();
-            let loopbox = app.loopbox()?;
+            let loopbox = loopbox()?;
             let agent = agent_of(&loopbox, &name).await?;
             (loopbox, name, agent)
         }

@@ -17,18 +17,18 @@ pub(crate) fn create_request(
     verb: &str,
     sandbox: SandboxArgs,
     agent: &str,
-    path: Option<PathBuf>,
+    path: Option<&Path>,
     extra: &[PathBuf],
 ) -> Result<CreateRequest> {
     if !names_an_agent(agent) {
-        return Err(not_an_agent(verb, agent, path.as_deref(), extra));
+        return Err(not_an_agent(verb, agent, path, extra));
     }
     if let Some(further) = extra.first() {
         let message = format!("{}: a sandbox has one workspace", further.display());
         return Err(unsupported(message, "make a sandbox for a directory that holds both"));
     }
     let agent = AgentName::parse(agent)?;
-    let workspace = workspace::absolute(path.as_deref().unwrap_or(Path::new(".")))?;
+    let workspace = workspace::absolute(path.unwrap_or(Path::new(".")))?;
     let name = match &sandbox.name {
         Some(name) => SandboxName::parse(name)?,
         None => workspace::default_name(agent.as_str(), &workspace)?,
