@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use loopbox_core::{
-    AgentConfig, AgentName, CreateOptions, CreateRequest, CredentialsMode, Error, ErrorCode, Limits, LoopId,
+    AgentConfig, AgentName, BackendId, CreateOptions, CreateRequest, CredentialsMode, Error, ErrorCode, Limits, LoopId,
     NetworkOptions, Result,
 };
 use napi_derive::napi;
@@ -81,8 +81,8 @@ pub struct LimitArgs {
 pub struct Created {
     /// Its name.
     pub name: String,
-    /// What the operator should know.
-    pub notices: Vec<String>,
+    /// Whether it is the bare host.
+    pub is_host: bool,
 }
 
 /// Makes the sandbox of a loop, or finds it.
@@ -102,7 +102,7 @@ async fn make(settings: Settings, loop_id: &str, tool: &str, work_dir: &str, arg
         .with_options(args.options()?);
     let identity = git_identity(&settings).await;
     let created = settings.loopbox_as(identity)?.create(request).await?;
-    Ok(Created { name: created.name.into(), notices: created.notices })
+    Ok(Created { is_host: created.backend == BackendId::Host, name: created.name.into() })
 }
 
 impl CreateArgs {

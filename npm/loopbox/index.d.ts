@@ -176,10 +176,10 @@ export interface SandboxInfo {
   network: {
     policy: "allow" | "deny";
     preset?: string;
-    allowHosts?: string[];
-    blockHosts?: string[];
-    allowCidrs?: string[];
-    blockCidrs?: string[];
+    allowHosts: string[];
+    blockHosts: string[];
+    allowCidrs: string[];
+    blockCidrs: string[];
   };
   credentials: "proxy" | "access_only" | "env" | "file" | "none";
   /** Names of the variables that every command gets beside the standard ones. */

@@ -4,7 +4,7 @@ const { LoopboxError } = require("./lib/errors.js");
 const { exec } = require("./lib/exec.js");
 const { native, unwrap } = require("./lib/native.js");
 const check = require("./lib/options.js");
-const { settings, tell, warnOfHostMode } = require("./lib/settings.js");
+const { settings, warnOfHost } = require("./lib/settings.js");
 
 async function createLoopSandbox(loopId, tool, workDir, options) {
   check.string("loopId", loopId);
@@ -12,18 +12,18 @@ async function createLoopSandbox(loopId, tool, workDir, options) {
   check.string("workDir", workDir);
   const { guard, ...rest } = check.createOptions("options", options);
   const args = { ...rest, guardAllow: guard?.allow };
-  warnOfHostMode();
-  const created = unwrap(await native().addon.create(settings(), loopId, tool, workDir, args));
-  for (const notice of created.notices) tell(notice);
-  return created.name;
+  const { name, isHost } = unwrap(await native().addon.create(settings(), loopId, tool, workDir, args));
+  if (isHost) warnOfHost();
+  return name;
 }
 
 async function execInSandbox(sandboxName, command, options) {
   check.string("sandboxName", sandboxName);
   check.command("command", command);
   const checked = check.execOptions("options", options);
-  warnOfHostMode();
-  return exec(settings(), sandboxName, command, checked);
+  const now = settings();
+  if (now.backend === "host") warnOfHost();
+  return exec(now, sandboxName, command, checked);
 }
 
 async function destroyLoopSandbox(loopId) {

@@ -93,6 +93,8 @@ pub struct Created {
     pub name: SandboxName,
     /// Whether this call made it.
     pub new: bool,
+    /// The backend that runs it.
+    pub backend: BackendId,
     /// What the operator should know, one sentence each.
     pub notices: Vec<String>,
 }

@@ -46,20 +46,13 @@ function environment(env) {
   return text;
 }
 
-const told = new Set();
+let warned = false;
 
-/** Tells the operator, whatever warnings are switched off, if nothing will be isolated. */
-function warnOfHostMode() {
-  if (process.env.AGENT_LOOP_HOST === "1") {
-    tell("AGENT_LOOP_HOST=1: commands run on this host, as you, without a sandbox");
-  }
+/** Tells the operator, once in this process and whatever warnings are switched off, that nothing is isolated. */
+function warnOfHost() {
+  if (warned) return;
+  warned = true;
+  process.stderr.write("loopbox: warning: commands run on this host, as you, without a sandbox\n");
 }
 
-/** Tells the operator something on stderr, once in this process. */
-function tell(sentence) {
-  if (told.has(sentence)) return;
-  told.add(sentence);
-  process.stderr.write(`loopbox: warning: ${sentence}\n`);
-}
-
-module.exports = { settings, warnOfHostMode, tell };
+module.exports = { settings, warnOfHost };

@@ -10,7 +10,7 @@ import { newLoopId, rejection, surroundings, timeout, withEnvironment } from "./
 
 const loop = path.join(import.meta.dirname, "support/host-loop.mjs");
 const exec = path.join(import.meta.dirname, "support/host-exec.mjs");
-const warning = "loopbox: warning: AGENT_LOOP_HOST=1: commands run on this host, as you, without a sandbox\n";
+const warning = "loopbox: warning: commands run on this host, as you, without a sandbox\n";
 
 describe("AGENT_LOOP_HOST=1", () => {
   const { workspace } = surroundings();

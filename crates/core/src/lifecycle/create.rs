@@ -68,7 +68,7 @@ impl Inner {
             self.start(dir, &record, &tools)?;
             self.tell(&record.name, EventKind::Started, "");
         }
-        let created = Created { name: record.name.clone(), new: false, notices: self.notices(&record) };
+        let created = Created { name: record.name.clone(), new: false, backend: record.backend, notices: self.notices(&record) };
         Ok(Outcome { created, changed: (changed && running).then(|| (dir.clone(), record)) })
     }
 
@@ -99,7 +99,7 @@ impl Inner {
         }
         self.note_expiry(dir, &record);
         self.tell(&record.name, EventKind::Created, record.agent.as_str());
-        let created = Created { name: record.name.clone(), new: true, notices: self.notices(&record) };
+        let created = Created { name: record.name.clone(), new: true, backend: record.backend, notices: self.notices(&record) };
         Ok(Outcome { created, changed: None })
     }
 

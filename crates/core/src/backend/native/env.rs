@@ -26,6 +26,8 @@ pub(super) fn base(record: &Record) -> Vec<(String, String)> {
         ("LANG", "C.UTF-8"),
         ("TMPDIR", "/tmp"),
         ("LOOPBOX_SANDBOX", record.name.as_str()),
+        // A git of the machine's own, in /usr/local for example, looks for it elsewhere.
+        ("GIT_CONFIG_SYSTEM", "/etc/gitconfig"),
         ("HTTP_PROXY", &proxy),
         ("HTTPS_PROXY", &proxy),
         ("http_proxy", &proxy),
