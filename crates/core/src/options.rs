@@ -102,11 +102,12 @@ impl NetworkOptions {
     /// The policy that results from these options over an existing one.
     pub(crate) fn apply(&self, base: &NetworkPolicy) -> NetworkPolicy {
         let mut policy = base.clone();
+        if let Some(preset) = self.preset {
+            policy.preset = Some(preset);
+            policy.policy = preset.implied_verdict();
+        }
         if let Some(verdict) = self.policy {
             policy.policy = verdict;
-        }
-        if self.preset.is_some() {
-            policy.preset = self.preset;
         }
         let lists = [
             (&self.allow_hosts, &mut policy.allow_hosts),

@@ -51,7 +51,10 @@ pub struct GuestAccess {
 pub fn launch(spec: &SandboxSpec, access: GuestAccess) -> Result<Launched, LaunchError> {
     let supervisor = rustix::process::pidfd_open(rustix::process::getpid(), rustix::process::PidfdFlags::empty())
         .step("opening the supervisor's pidfd")?;
-    let sources = Sources::open(&spec.entries, spec.ids)?;
+    let sources = match spec.ids {
+        IdMap::Range { .. } => Some(Sources::open(&spec.entries, spec.ids)?),
+        IdMap::Single { .. } => None,
+    };
     failpoint!(spec, "supervisor.sources-opened");
     let (ours, theirs) = channel::pair().step("making the channel to init")?;
     let namespaces = libc::CLONE_NEWUSER
@@ -101,7 +104,7 @@ fn start(spec: &SandboxSpec, init: Pid, channel: &OwnedFd) -> Result<Vec<OwnedFd
 /// Init's side: from its first instruction to serving.
 fn init(
     spec: &SandboxSpec,
-    sources: Sources,
+    sources: Option<Sources>,
     access: GuestAccess,
     channel: &OwnedFd,
     supervisor: OwnedFd,
@@ -127,6 +130,10 @@ fn init(
             privileges::own_cgroup_namespace().step("making the cgroup namespace")?;
             TreeControl::SubReaper
         }
+    };
+    let sources = match sources {
+        Some(sources) => sources,
+        None => Sources::open(&spec.entries, spec.ids)?,
     };
     root::enter(&spec.entries, sources)?;
     failpoint!(spec, "init.root-entered");

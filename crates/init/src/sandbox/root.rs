@@ -56,10 +56,7 @@ impl Root {
             Entry::Dir { target, mode } => self.dir(target, *mode).on("making directory", target).map(|_| ()),
             Entry::File { target, content, mode } => self.file(target, content, *mode),
             Entry::Symlink { target, to } => self.symlink(target, to),
-            Entry::Bind { source, target, access } => {
-                let tree = sources.take(source, *access)?;
-                self.mount(tree.as_fd(), target)
-            }
+            Entry::Bind { source, target, .. } => self.mount(sources.take(source)?.as_fd(), target),
             Entry::Overlay { lower, layer, target } => self.overlay(lower, layer, target, sources),
             Entry::Tmpfs { target, mode, size } => {
                 let (mode, size) = (format!("{mode:o}"), size.map(|size| size.to_string()));
@@ -90,8 +87,8 @@ impl Root {
     fn overlay(&self, lower: &Path, layer: &Path, target: &Path, sources: &mut Sources) -> Result<(), LaunchError> {
         let stage = PathBuf::from(STAGE).join(sources.taken().to_string());
         let (lower_at, layer_at) = (stage.join("lower"), stage.join("layer"));
-        self.mount(sources.take_lower(lower)?.as_fd(), &lower_at)?;
-        self.mount(sources.take(layer, Access::ReadWrite)?.as_fd(), &layer_at)?;
+        self.mount(sources.take(lower)?.as_fd(), &lower_at)?;
+        self.mount(sources.take(layer)?.as_fd(), &layer_at)?;
         let seen = |path: &Path| Path::new(BUILD_AT).join(path.strip_prefix("/").unwrap_or(path));
         let (upper, work) = (seen(&layer_at).join("upper"), seen(&layer_at).join("work"));
         let tree = mount::overlay(&seen(&lower_at), &upper, &work).on("making the overlay of", lower)?;

@@ -247,7 +247,7 @@ fn prepare_files(dir: &SandboxDir, record: &Record, ids: IdMap) -> Result<()> {
     };
     let supervisor = ids::supervisor(ids);
     for layer in layout::layers() {
-        for part in ["upper", "work"] {
+        for part in ["", "upper", "work"] {
             make_owned(&dir.join("layer").join(&layer).join(part), 0o755, root)?;
         }
     }
