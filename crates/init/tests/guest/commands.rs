@@ -191,7 +191,7 @@ async fn a_timeout_ends_the_whole_tree_and_nothing_else() {
 async fn a_tree_that_heeds_term_ends_within_its_grace() {
     for tree in Tree::all() {
         let guest = Guest::new(tree);
-        let mut start = sh("trap 'echo bye; exit 4' TERM; (setsid sleep 1000 &); echo up; while :; do sleep 1000 & wait $!; done");
+        let mut start = sh("trap 'echo bye; exit 4' TERM; (setsid sh -c 'echo up; exec sleep 1000' &); while :; do :; done");
         start.grace_ms = 60_000;
         let mut exec = guest.start(start).await.unwrap();
         let mut lines = BufReader::new(exec.stdout.take().unwrap()).lines();
@@ -207,11 +207,13 @@ async fn a_tree_that_heeds_term_ends_within_its_grace() {
 async fn signals_reach_the_process_group() {
     for tree in Tree::all() {
         let guest = Guest::new(tree);
-        let mut exec = guest.start(sh("trap 'exit 9' USR1; echo up; while :; do sleep 1000 & wait $!; done")).await.unwrap();
+        let mut exec = guest.start(sh("(echo up; exec sleep 1000); exit 9")).await.unwrap();
         let mut lines = BufReader::new(exec.stdout.take().unwrap()).lines();
         assert_eq!(lines.next_line().await.unwrap().as_deref(), Some("up"));
         exec.signal(libc::SIGUSR1);
-        assert_eq!(exec.wait().await.unwrap().status, Status::Exited(9), "{tree:?}");
+        assert_eq!(exec.wait().await.unwrap().status, Status::Signaled(libc::SIGUSR1), "{tree:?}");
+        let left = guest.run(sh("cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep -c 'sleep [1]000'")).await;
+        assert_eq!(left.out(), "0\n", "{tree:?}");
     }
 }
 

@@ -7,6 +7,7 @@
 mod client;
 
 mod commands;
+mod measure;
 mod streams;
 mod support;
 mod terminals;
