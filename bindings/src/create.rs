@@ -17,7 +17,7 @@ use crate::settings::Settings;
 
 /// The options of `createLoopSandbox`, their types already checked.
 #[napi(object, object_to_js = false)]
-#[derive(Debug)]
+#[expect(missing_debug_implementations, reason = "values of variables may be secret")]
 pub struct CreateArgs {
     /// Egress policy.
     pub network: Option<NetworkArgs>,

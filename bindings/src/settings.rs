@@ -13,7 +13,8 @@ const KEPT_HANDLES: usize = 16;
 
 /// What the surroundings say at the time of a call.
 #[napi(object, object_to_js = false)]
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
+#[expect(missing_debug_implementations, reason = "an environment holds secrets")]
 pub struct Settings {
     /// The directory of all state.
     pub state_dir: String,

@@ -4,6 +4,7 @@ import { spawn } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, test } from "node:test";
+import { Worker } from "node:worker_threads";
 
 import {
   createLoopSandbox,
@@ -103,6 +104,11 @@ describe("a loop's sandbox", () => {
 describe("planner, implementor and cleaner", () => {
   const { workspace, loopId } = surroundings();
   const take = (name) => run(process.execPath, [step, name, loopId, workspace]);
+  /** Waits inside until the command that wrote down its process id is gone. */
+  const ended = async (name) => {
+    const script = "while kill -0 $(cat hanging.pid) 2>/dev/null; do sleep 0.01; done";
+    return (await execInSandbox(name, ["sh", "-c", script], { timeout: 30_000 })).exitCode;
+  };
 
   test("are three processes", { timeout }, async () => {
     const planned = await take("plan");
@@ -120,9 +126,14 @@ describe("planner, implementor and cleaner", () => {
     const caller = spawn(process.execPath, [step, "hang", loopId, workspace], { stdio: ["ignore", "pipe", "inherit"] });
     await new Promise((resolve) => caller.stdout.once("data", resolve));
     caller.kill("SIGKILL");
-    // Ends when the killed caller's command is gone.
-    const { exitCode } = await execInSandbox(name, ["sh", "-c", "while kill -0 $(cat hanging.pid) 2>/dev/null; do sleep 0.01; done"], { timeout: 30_000 });
-    assert.equal(exitCode, 0);
+    assert.equal(await ended(name), 0);
+  });
+
+  test("may exit in the middle of a command, which ends with its caller", { timeout }, async () => {
+    const name = await createLoopSandbox(loopId, "claude", workspace);
+    const { exitCode, stderr } = await take("leave");
+    assert.deepEqual([exitCode, stderr], [3, ""]);
+    assert.equal(await ended(name), 0);
   });
 });
 
@@ -203,7 +214,7 @@ describe("what cannot be made", () => {
 });
 
 describe("the environment", () => {
-  const { directory, workspace, loopId } = surroundings();
+  const { directory, workspace, stateDir, loopId } = surroundings();
 
   test("is read at each call", { timeout }, async () => {
     const name = await createLoopSandbox(loopId, "claude", workspace);
@@ -212,6 +223,16 @@ describe("the environment", () => {
       assert.deepEqual(await listSandboxes(), []);
     });
     assert.equal(await sandboxExists(name), true);
+  });
+
+  test("is that of the thread which calls", { timeout }, async () => {
+    const name = await createLoopSandbox(loopId, "claude", workspace);
+    await withEnvironment({ LOOPBOX_STATE_DIR: path.join(directory, "elsewhere") }, async () => {
+      const worker = new Worker(path.join(import.meta.dirname, "support/worker.mjs"), { workerData: { name, stateDir } });
+      const stdout = await new Promise((resolve, reject) => worker.on("message", resolve).on("error", reject));
+      assert.equal(stdout, "from a worker\n");
+      await worker.terminate();
+    });
   });
 
   test("names the state directory by XDG_STATE_HOME, then by HOME", { timeout }, async () => {

@@ -11,5 +11,10 @@ const steps = {
     execInSandbox(loopSandboxName(loopId, "claude"), ["sh", "-c", "echo $$ > hanging.pid; echo started; exec sleep 600"], {
       onStdout: (chunk) => process.stdout.write(chunk),
     }),
+  // Leaves in the middle of its command.
+  leave: () =>
+    execInSandbox(loopSandboxName(loopId, "claude"), ["sh", "-c", "echo $$ > hanging.pid; echo started; exec sleep 600"], {
+      onStdout: () => process.exit(3),
+    }),
 };
 console.log(JSON.stringify(await steps[step]()) ?? "null");
