@@ -42,7 +42,6 @@ const LINES: &[(&str, Expect)] = &[
     ("loopbox rm my-sandbox shell-p", Prints("my-sandbox\nshell-p\n")),
     ("loopbox ls -q", Prints("")),
     ("loopbox save my-sandbox tag", Hints("loopbox create")),
-    ("loopbox create --pull-template never claude $P", Hints("usage: loopbox create")),
 ];
 
 #[test]
