@@ -5,9 +5,9 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal};
+use rustix::process::Pid;
 
-use super::clone::{Side, exit_now, fork_into};
+use super::clone::{Side, exit_now, fork};
 use super::error::{Context, LaunchError};
 use super::spec::{AGENT_ID, IdMap};
 
@@ -31,20 +31,21 @@ pub(super) fn write_maps(init: Pid, ids: IdMap) -> Result<(), LaunchError> {
 pub(super) fn mapping(uids: Mapping, gids: Mapping) -> Result<OwnedFd, LaunchError> {
     let step = "making the user namespace of an idmapped mount";
     let (wait, hold) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).step(step)?;
-    match fork_into(libc::CLONE_NEWUSER).step(step)? {
+    match fork(libc::CLONE_NEWUSER, None).step(step)? {
         Side::Child => {
             drop(hold);
             let _end = rustix::io::read(wait.as_fd(), &mut [0_u8; 1]);
             exit_now(0)
         }
-        Side::Parent(child, pidfd) => {
+        Side::Parent(child) => {
             let made = write(child, "gid_map", &gids.line())
                 .and_then(|()| write(child, "uid_map", &uids.line()))
                 .and_then(|()| {
                     let path = format!("/proc/{}/ns/user", child.as_raw_nonzero());
                     rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).step(step)
                 });
-            let _gone = rustix::process::pidfd_send_signal(pidfd.as_fd(), Signal::KILL);
+            // The child ends when nobody holds the other end of its pipe any more.
+            drop((wait, hold));
             let _reaped = rustix::process::waitpid(Some(child), rustix::process::WaitOptions::empty());
             made
         }
@@ -52,7 +53,7 @@ pub(super) fn mapping(uids: Mapping, gids: Mapping) -> Result<OwnedFd, LaunchErr
 }
 
 /// Ids on disk and what they are seen as.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Mapping {
     pub(super) from: u32,
     pub(super) to: u32,

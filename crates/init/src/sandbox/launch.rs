@@ -3,9 +3,9 @@
 //! ```text
 //! supervisor (main thread, no runtime yet)          init (PID 1 of the new namespaces)
 //!   opens mounts that need the host's privileges
-//!   takes an unprivileged id if it is root
 //!   clone3 ───────────────────────────────────────▶ waits
-//!   moves it to its cgroup, writes its id maps
+//!     (by way of a process that is not root any more)
+//!   writes its id maps
 //!   go ───────────────────────────────────────────▶ file system, /proc, host name, loopback, listeners,
 //!                                                   drops what it does not need
 //!   ready, listeners ◀───────────────────────────── serves the guest protocol until the supervisor dies
@@ -14,14 +14,13 @@
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags};
-use rustix::io::Errno;
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
 
-use super::clone::{Side, exit_now, fork_into};
+use super::clone::{Side, exit_now, fork};
 use super::error::{Context, LaunchError};
 use super::ids::write_maps;
 use super::source::Sources;
-use super::spec::{AGENT_ID, CgroupVersion, IdMap, SandboxSpec};
+use super::spec::{AGENT_ID, Cgroup, CgroupVersion, IdMap, SandboxSpec};
 use super::{channel, net, privileges, root};
 use crate::guest::{self, GuestSetup, TreeControl, Users};
 
@@ -49,7 +48,7 @@ pub struct GuestAccess {
 
 /// Starts init. Must be called from the main thread of a process that has no other.
 pub fn launch(spec: &SandboxSpec, access: GuestAccess) -> Result<Launched, LaunchError> {
-    let supervisor = rustix::process::pidfd_open(rustix::process::getpid(), rustix::process::PidfdFlags::empty())
+    let supervisor = rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty())
         .step("opening the supervisor's pidfd")?;
     let sources = match spec.ids {
         IdMap::Range { .. } => Some(Sources::open(&spec.entries, spec.ids)?),
@@ -57,41 +56,79 @@ pub fn launch(spec: &SandboxSpec, access: GuestAccess) -> Result<Launched, Launc
     };
     failpoint!(spec, "supervisor.sources-opened");
     let (ours, theirs) = channel::pair().step("making the channel to init")?;
+    let cgroup = spec.cgroup.as_ref().map(open_cgroup).transpose()?;
+    let Some(pid) = fork_init(spec, cgroup.as_ref())? else {
+        drop(ours);
+        let error = match init(spec, sources, access, cgroup, &theirs, supervisor) {
+            Ok(never) => match never {},
+            Err(error) => error,
+        };
+        channel::send_failed(&theirs, &error);
+        exit_now(1)
+    };
+    drop((theirs, sources, access, cgroup));
+    let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty()).step("opening init's pidfd")?;
+    let started = start(spec, pid, &ours);
+    if started.is_err() {
+        let _gone = rustix::process::pidfd_send_signal(pidfd.as_fd(), Signal::KILL);
+        let _reaped = rustix::process::waitpid(Some(pid), WaitOptions::empty());
+    }
+    started.map(|listeners| Launched { pid, pidfd, listeners })
+}
+
+/// Makes init, as a child of this process: `None` in it.
+fn fork_init(spec: &SandboxSpec, cgroup: Option<&OwnedFd>) -> Result<Option<Pid>, LaunchError> {
     let namespaces = libc::CLONE_NEWUSER
         | libc::CLONE_NEWPID
         | libc::CLONE_NEWNS
         | libc::CLONE_NEWNET
         | libc::CLONE_NEWIPC
         | libc::CLONE_NEWUTS;
-    let unprivileged = privileges::lend(spec.ids).step("taking an unprivileged id")?;
-    let side = fork_into(namespaces);
-    match side.map_err(namespace_error)? {
+    let step = "making user namespaces";
+    let IdMap::Range { base, .. } = spec.ids else {
+        return Ok(match fork(namespaces, None).step(step)? {
+            Side::Child => None,
+            Side::Parent(pid) => Some(pid),
+        });
+    };
+    // A process in between enters the cgroup while it is root, and is not root any more when it makes the user
+    // namespace: so that belongs to no privileged id, and no process inside ever had one.
+    let version_2 = spec.cgroup.as_ref().is_some_and(|cgroup| cgroup.version == CgroupVersion::V2);
+    let cgroup = cgroup.filter(|_| version_2).map(AsFd::as_fd);
+    let (told, tell) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).step(step)?;
+    match fork(0, cgroup).step("entering the cgroup")? {
         Side::Child => {
-            drop(ours);
-            let error = match init(spec, sources, access, &theirs, supervisor) {
-                Ok(never) => match never {},
-                Err(error) => error,
+            let made = super::ids::become_ids(base, base).and_then(|()| fork(namespaces | libc::CLONE_PARENT, None));
+            let answer = match made {
+                Ok(Side::Child) => return Ok(None),
+                Ok(Side::Parent(pid)) => pid.as_raw_nonzero().get(),
+                Err(errno) => -errno.raw_os_error(),
             };
-            channel::send_failed(&theirs, &error);
-            exit_now(1)
+            let _gone = rustix::io::write(&tell, &answer.to_ne_bytes());
+            exit_now(0)
         }
-        Side::Parent(pid, pidfd) => {
-            drop((theirs, sources, access));
-            privileges::take_back(unprivileged).step("taking the supervisor's id back")?;
-            let started = start(spec, pid, &ours);
-            if started.is_err() {
-                let _gone = rustix::process::pidfd_send_signal(pidfd.as_fd(), Signal::KILL);
-                let _reaped = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
+        Side::Parent(between) => {
+            drop(tell);
+            let mut answer = [0_u8; 4];
+            let length = rustix::io::read(&told, &mut answer).step(step)?;
+            rustix::process::waitpid(Some(between), WaitOptions::empty()).step(step)?;
+            match i32::from_ne_bytes(answer) {
+                pid if pid > 0 && length == answer.len() => Ok(Pid::from_raw(pid)),
+                errno => Err(LaunchError::from_raw(step, -errno)),
             }
-            started.map(|listeners| Launched { pid, pidfd, listeners })
         }
     }
+}
+
+fn open_cgroup(cgroup: &Cgroup) -> Result<OwnedFd, LaunchError> {
+    rustix::fs::open(&cgroup.dir, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+        .on("opening the cgroup", &cgroup.dir)
 }
 
 /// The supervisor's side, once init exists.
 fn start(spec: &SandboxSpec, init: Pid, channel: &OwnedFd) -> Result<Vec<OwnedFd>, LaunchError> {
     failpoint!(spec, "supervisor.init-cloned");
-    if let Some(cgroup) = &spec.cgroup {
+    if let Some(cgroup) = spec.cgroup.as_ref().filter(|cgroup| cgroup.version == CgroupVersion::FreezerV1) {
         let procs = cgroup.dir.join("cgroup.procs");
         std::fs::write(&procs, init.as_raw_nonzero().to_string()).on("moving init to", &procs)?;
     }
@@ -106,6 +143,7 @@ fn init(
     spec: &SandboxSpec,
     sources: Option<Sources>,
     access: GuestAccess,
+    cgroup: Option<OwnedFd>,
     channel: &OwnedFd,
     supervisor: OwnedFd,
 ) -> Result<std::convert::Infallible, LaunchError> {
@@ -115,21 +153,12 @@ fn init(
     privileges::assume_inner_ids(spec.ids).step("taking the ids of init")?;
     // Credentials were changed for the last time: only from here on is the signal kept.
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).step("asking to die with the supervisor")?;
-    let tree = match &spec.cgroup {
-        Some(cgroup) => {
-            let dir = rustix::fs::open(&cgroup.dir, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-                .on("opening the cgroup", &cgroup.dir)?;
-            privileges::own_cgroup_namespace().step("making the cgroup namespace")?;
-            privileges::move_to_leaf(&dir).step("moving to init's own cgroup")?;
-            match cgroup.version {
-                CgroupVersion::V2 => TreeControl::CgroupV2 { dir },
-                CgroupVersion::FreezerV1 => TreeControl::FreezerV1 { dir },
-            }
-        }
-        None => {
-            privileges::own_cgroup_namespace().step("making the cgroup namespace")?;
-            TreeControl::SubReaper
-        }
+    // From here on the sandbox's own cgroup looks like the root of the hierarchy.
+    privileges::own_cgroup_namespace().step("making the cgroup namespace")?;
+    let tree = match (cgroup, spec.cgroup.as_ref().map(|cgroup| cgroup.version)) {
+        (Some(dir), Some(CgroupVersion::V2)) => TreeControl::CgroupV2 { dir },
+        (Some(dir), Some(CgroupVersion::FreezerV1)) => TreeControl::FreezerV1 { dir },
+        _ => TreeControl::SubReaper,
     };
     let sources = match sources {
         Some(sources) => sources,
@@ -153,6 +182,7 @@ fn init(
     channel::send_ready(channel, &listeners).step("telling the supervisor")?;
     drop(listeners);
     privileges::close_all_but(keep);
+    failpoint!(spec, "init.ready");
     let setup = GuestSetup {
         listener: access.listener,
         token: access.token,
@@ -168,8 +198,4 @@ fn users(ids: IdMap) -> Users {
         IdMap::Single { .. } => Users::Single { uid: AGENT_ID, gid: AGENT_ID },
         IdMap::Range { count, .. } => Users::Range { uid: AGENT_ID, gid: AGENT_ID, count },
     }
-}
-
-fn namespace_error(errno: Errno) -> LaunchError {
-    LaunchError::new("making user namespaces", errno)
 }

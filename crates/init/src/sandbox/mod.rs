@@ -16,6 +16,8 @@ mod source;
 mod spec;
 
 pub use clone::detach;
+#[cfg(feature = "failpoints")]
+pub(crate) use clone::exit_now;
 pub use error::LaunchError;
 pub use ids::become_ids;
 pub use launch::{GuestAccess, Launched, launch};

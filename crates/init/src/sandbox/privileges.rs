@@ -1,8 +1,7 @@
-//! Giving up privileges: the supervisor lends an unprivileged id to the clone, init keeps only what it needs.
+//! Giving up privileges: what init keeps, and for whom.
 
-use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::os::fd::RawFd;
 
-use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, Gid, Uid};
 use rustix::thread::{CapabilitySet, CapabilitySets};
@@ -18,28 +17,6 @@ pub const INNER_ROOT: CapabilitySet = CapabilitySet::CHOWN
     .union(CapabilitySet::SETGID)
     .union(CapabilitySet::SETUID)
     .union(CapabilitySet::KILL);
-
-/// Whether the supervisor's effective id was lent.
-#[derive(Debug)]
-pub(super) struct Lent(bool);
-
-/// Makes the effective id the one behind inner root, so that the new user namespace belongs to no privileged id.
-pub(super) fn lend(ids: IdMap) -> Result<Lent, Errno> {
-    let IdMap::Range { base, .. } = ids else { return Ok(Lent(false)) };
-    let (uid, gid) = (Uid::from_raw(base), Gid::from_raw(base));
-    rustix::thread::set_thread_res_gid(None, gid, None)?;
-    rustix::thread::set_thread_res_uid(None, uid, None)?;
-    Ok(Lent(true))
-}
-
-/// The supervisor's side after the clone.
-pub(super) fn take_back(lent: Lent) -> Result<(), Errno> {
-    if lent.0 {
-        rustix::thread::set_thread_res_uid(None, Uid::ROOT, None)?;
-        rustix::thread::set_thread_res_gid(None, Gid::ROOT, None)?;
-    }
-    Ok(())
-}
 
 /// Takes the ids that init has from here on: inner root in a range of its own, else `agent`.
 pub(super) fn assume_inner_ids(ids: IdMap) -> Result<(), Errno> {
@@ -84,16 +61,6 @@ pub(super) fn hide() -> Result<(), Errno> {
 pub(super) fn own_cgroup_namespace() -> Result<(), Errno> {
     // SAFETY: only the cgroup namespace is unshared, which affects no memory and no descriptor.
     unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWCGROUP) }
-}
-
-/// Moves this process to a leaf below the sandbox's cgroup, so that commands get siblings of it.
-pub(super) fn move_to_leaf(cgroup: &OwnedFd) -> Result<(), Errno> {
-    match rustix::fs::mkdirat(cgroup, "init", Mode::from_raw_mode(0o755)) {
-        Ok(()) | Err(Errno::EXIST) => {}
-        Err(errno) => return Err(errno),
-    }
-    let procs = rustix::fs::openat(cgroup, "init/cgroup.procs", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
-    rustix::io::write(procs.as_fd(), b"0").map(|_| ())
 }
 
 /// Closes every descriptor but these.

@@ -21,18 +21,14 @@ impl Sources {
     /// Opens everything that `entries` name on the host.
     pub(super) fn open(entries: &[Entry], ids: IdMap) -> Result<Self, LaunchError> {
         let mut opened = Self { trees: VecDeque::new(), taken: 0 };
-        let mut system = None;
+        let mut mappings = Mappings::default();
         for entry in entries {
             match entry {
                 Entry::Bind { source, access, .. } => {
-                    let users = owner_mapping(*access, ids)?;
-                    opened.add(source, *access, users.as_ref())?;
+                    opened.add(source, *access, mappings.of_owner(*access, ids)?)?;
                 }
                 Entry::Overlay { lower, layer, .. } => {
-                    if system.is_none() {
-                        system = system_mapping(ids)?;
-                    }
-                    opened.add(lower, Access::ReadOnly, system.as_ref())?;
+                    opened.add(lower, Access::ReadOnly, mappings.of_system(ids)?)?;
                     opened.add(layer, Access::ReadWrite, None)?;
                 }
                 _ => {}
@@ -63,17 +59,35 @@ impl Sources {
     }
 }
 
-/// Shows the owner of a directory of the host's as `agent`.
-fn owner_mapping(access: Access, ids: IdMap) -> Result<Option<OwnedFd>, LaunchError> {
-    let Access::OwnedBy { uid, gid, .. } = access else { return Ok(None) };
-    let (agent_uid, agent_gid) = ids.agent();
-    let one = |from, to| Mapping { from, to, count: 1 };
-    mapping(one(uid, agent_uid), one(gid, agent_gid)).map(Some)
-}
+/// The user namespaces of idmapped mounts, each made once.
+#[derive(Debug, Default)]
+struct Mappings(Vec<((Mapping, Mapping), OwnedFd)>);
 
-/// Shows the system's files as inner root's, so that package managers may replace them in the layer.
-fn system_mapping(ids: IdMap) -> Result<Option<OwnedFd>, LaunchError> {
-    let IdMap::Range { base, count } = ids else { return Ok(None) };
-    let all = Mapping { from: 0, to: base, count };
-    mapping(all, all).map(Some)
+impl Mappings {
+    /// Shows the owner of a directory of the host's as `agent`.
+    fn of_owner(&mut self, access: Access, ids: IdMap) -> Result<Option<&OwnedFd>, LaunchError> {
+        let Access::OwnedBy { uid, gid, .. } = access else { return Ok(None) };
+        let (agent_uid, agent_gid) = ids.agent();
+        let one = |from, to| Mapping { from, to, count: 1 };
+        self.find(one(uid, agent_uid), one(gid, agent_gid)).map(Some)
+    }
+
+    /// Shows the system's files as inner root's, so that package managers may replace them in the layer.
+    fn of_system(&mut self, ids: IdMap) -> Result<Option<&OwnedFd>, LaunchError> {
+        let IdMap::Range { base, count } = ids else { return Ok(None) };
+        let all = Mapping { from: 0, to: base, count };
+        self.find(all, all).map(Some)
+    }
+
+    fn find(&mut self, uids: Mapping, gids: Mapping) -> Result<&OwnedFd, LaunchError> {
+        let known = self.0.iter().position(|(key, _)| *key == (uids, gids));
+        let index = match known {
+            Some(index) => index,
+            None => {
+                self.0.push(((uids, gids), mapping(uids, gids)?));
+                self.0.len() - 1
+            }
+        };
+        Ok(&self.0[index].1)
+    }
 }
