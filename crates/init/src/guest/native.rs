@@ -17,7 +17,7 @@ use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
 use std::ffi::CStr;
 use std::os::fd::OwnedFd;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const LISTENER: u64 = 0;
 const SIGNALS: u64 = 1;
@@ -27,6 +27,10 @@ const FIRST_CONNECTION: u64 = 16;
 
 /// The multiplexer of the sandbox's own terminals.
 const PTMX: &CStr = c"/dev/pts/ptmx";
+
+/// How long the start of a command is kept to be told together with its end: most commands are over before, and each
+/// message costs its client a wake-up.
+const HOLD: Duration = Duration::from_millis(3);
 
 /// Connections taken at one turn, before others get theirs.
 const ACCEPT_BATCH: usize = 64;
@@ -41,6 +45,8 @@ struct Native {
     connections: HashMap<u64, Connection>,
     /// Connections in the order in which their time to say what they want is over.
     greeting: VecDeque<(Instant, u64)>,
+    /// Connections with something held back, in the order in which it must be said.
+    held: VecDeque<(Instant, u64)>,
     last: u64,
 }
 
@@ -58,6 +64,7 @@ pub(super) fn serve(setup: GuestSetup) -> Result<Infallible, GuestError> {
         null,
         connections: HashMap::new(),
         greeting: VecDeque::new(),
+        held: VecDeque::new(),
         last: FIRST_CONNECTION,
     };
     rustix::io::ioctl_fionbio(&native.listener, true).map_err(GuestError::system("prepare the socket"))?;
@@ -79,6 +86,7 @@ pub(super) fn serve(setup: GuestSetup) -> Result<Infallible, GuestError> {
         }
         native.engine.expire();
         native.hang_up_on_the_silent();
+        native.say_what_was_held();
         for (connection, report) in native.engine.take_reports() {
             native.report(connection, report);
         }
@@ -97,8 +105,8 @@ impl Native {
     }
 
     fn deadline(&mut self) -> Option<Instant> {
-        let greeting = self.greeting.front().map(|(at, _)| *at);
-        greeting.into_iter().chain(self.engine.deadline()).min()
+        let front = |queue: &VecDeque<(Instant, u64)>| queue.front().map(|(at, _)| *at);
+        [front(&self.greeting), front(&self.held), self.engine.deadline()].into_iter().flatten().min()
     }
 
     fn accept_more(&mut self) {
@@ -126,7 +134,7 @@ impl Native {
     fn welcome(&mut self, socket: OwnedFd) {
         let mut connection = Connection::new(socket);
         if self.connections.len() >= EXEC_LIMIT {
-            connection.tell(&[GuestMessage::Failed(Failure::ProcessLimit)]);
+            connection.tell(&GuestMessage::Failed(Failure::ProcessLimit));
             return;
         }
         self.last += 1;
@@ -157,7 +165,7 @@ impl Native {
                     }
                 }
                 Heard::Refused(failure) => {
-                    connection.tell(&[GuestMessage::Failed(failure)]);
+                    connection.tell(&GuestMessage::Failed(failure));
                     return self.hang_up(key);
                 }
                 Heard::Closed => return self.hang_up(key),
@@ -188,10 +196,15 @@ impl Native {
                 connection.exec = Some(exec);
                 let ack = HelloAck { version, guest: env!("CARGO_PKG_VERSION").to_owned() };
                 let pid = pid.as_raw_nonzero().get().cast_unsigned();
-                connection.tell_with(&[GuestMessage::HelloAck(ack), GuestMessage::Started(Started { pid })], master);
+                connection.hold(&[GuestMessage::HelloAck(ack), GuestMessage::Started(Started { pid })]);
+                if master.is_some() {
+                    connection.release(master.as_ref());
+                } else {
+                    self.held.push_back((Instant::now() + HOLD, key));
+                }
             }
             Err(failure) => {
-                connection.tell(&[GuestMessage::Failed(failure)]);
+                connection.tell(&GuestMessage::Failed(failure));
                 self.hang_up(key);
             }
         }
@@ -200,10 +213,10 @@ impl Native {
     fn report(&mut self, key: u64, report: Report) {
         if let Some(connection) = self.connections.get_mut(&key) {
             connection.exec = None;
-            connection.tell(&[match report {
+            connection.tell(&match report {
                 Report::Exit(exit) => GuestMessage::Exit(exit),
                 Report::Failed(failure) => GuestMessage::Failed(failure),
-            }]);
+            });
             self.hang_up(key);
         }
     }
@@ -216,6 +229,19 @@ impl Native {
                 self.engine.cancel(exec);
             }
             self.accept_more();
+        }
+    }
+
+    fn say_what_was_held(&mut self) {
+        while let Some(&(at, key)) = self.held.front() {
+            let connection = self.connections.get_mut(&key);
+            if connection.is_some() && at > Instant::now() {
+                return;
+            }
+            self.held.pop_front();
+            if let Some(connection) = connection {
+                connection.release(None);
+            }
         }
     }
 

@@ -301,11 +301,10 @@ impl Guest {
         match moved {
             Pumped::More if channel.exec.is_none() => self.parked.push((id, stream)),
             Pumped::More => channel.rearm(id, stream, &self.reactor)?,
-            Pumped::Waiting => {}
             Pumped::Ended if channel.is_over() => {
                 self.channels.remove(&id);
             }
-            Pumped::Ended => {}
+            Pumped::Waiting | Pumped::Ended => {}
         }
         Ok(())
     }

@@ -43,11 +43,11 @@ fn as_owner<T>(uid: u32, gid: u32, make: impl FnOnce() -> T) -> T {
     // SAFETY: these take integers only. They cannot fail in a way that matters: the id before is what they return.
     let (gid_before, uid_before) =
         unsafe { (libc::syscall(libc::SYS_setfsgid, gid), libc::syscall(libc::SYS_setfsuid, uid)) };
-    let made = make();
+    let result = make();
     // SAFETY: as above.
     unsafe {
         libc::syscall(libc::SYS_setfsuid, uid_before);
         libc::syscall(libc::SYS_setfsgid, gid_before);
     }
-    made
+    result
 }

@@ -43,6 +43,8 @@
 //!                        ◀──────────   Exit, then the connection is closed
 //! ```
 //!
+//! `Started` may be held back for some milliseconds, to come in one piece with an early `Exit`.
+//!
 //! `Failed` may come in place of any answer, and is the last frame. It may also follow `Started`: whether the program
 //! could be entered is known only later. A connection that the client closes before `Exit` cancels the command.
 //! A connection that has not sent its `Start` within [`HELLO_TIMEOUT`] is closed. The token is compared before anything

@@ -7,6 +7,7 @@
 mod client;
 
 mod commands;
+mod hostile;
 mod measure;
 mod streams;
 mod support;

@@ -29,6 +29,8 @@ pub(super) struct Connection {
     pub(super) passed: Vec<OwnedFd>,
     /// The command while it runs.
     pub(super) exec: Option<ExecId>,
+    /// What is said together with what comes next.
+    held: Vec<u8>,
 }
 
 /// What a client wants.
@@ -51,7 +53,7 @@ pub(super) enum Heard {
 impl Connection {
     pub(super) fn new(socket: OwnedFd) -> Connection {
         let decoder = Decoder::new(Side::Client);
-        Connection { socket, decoder, version: None, has_started: false, passed: Vec::new(), exec: None }
+        Connection { socket, decoder, version: None, has_started: false, passed: Vec::new(), exec: None, held: Vec::new() }
     }
 
     pub(super) fn socket(&self) -> &OwnedFd {
@@ -123,23 +125,32 @@ impl Connection {
         Ok(received.bytes)
     }
 
-    /// Sends messages; a client that does not take a few hundred bytes is as good as gone.
-    pub(super) fn tell(&mut self, messages: &[GuestMessage<'_>]) {
-        self.tell_with(messages, None);
-    }
-
-    /// Sends messages and, if there is one, a descriptor.
-    pub(super) fn tell_with(&mut self, messages: &[GuestMessage<'_>], descriptor: Option<OwnedFd>) {
-        let mut bytes = Vec::with_capacity(128);
+    /// Holds messages back until something else is said.
+    pub(super) fn hold(&mut self, messages: &[GuestMessage<'_>]) {
         for message in messages {
             // Of these messages none is near the limit.
-            let _ = message.encode(0, &mut bytes);
+            let _ = message.encode(0, &mut self.held);
+        }
+    }
+
+    /// Sends a message after those that were held back.
+    pub(super) fn tell(&mut self, message: &GuestMessage<'_>) {
+        let _ = message.encode(0, &mut self.held);
+        self.release(None);
+    }
+
+    /// Sends what was held back, with a descriptor if there is one. A client that does not take a few hundred bytes is
+    /// as good as gone.
+    pub(super) fn release(&mut self, descriptor: Option<&OwnedFd>) {
+        let bytes = std::mem::take(&mut self.held);
+        if bytes.is_empty() {
+            return;
         }
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
-        let descriptors: Vec<_> = descriptor.iter().map(AsFd::as_fd).collect();
-        if !descriptors.is_empty() {
-            ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
+        let descriptors = descriptor.map(|descriptor| [descriptor.as_fd()]);
+        if let Some(descriptors) = &descriptors {
+            ancillary.push(SendAncillaryMessage::ScmRights(descriptors));
         }
         let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
         let _ = sendmsg(&self.socket, &[IoSlice::new(&bytes)], &mut ancillary, flags);

@@ -10,7 +10,7 @@ use rustix::process::{Gid, Uid};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Bytes moved at once.
-const CHUNK: usize = 32 * 1024;
+const CHUNK: usize = 16 * 1024;
 
 /// Bytes of input that reach the command before the client is told that as many more are welcome.
 const GRANT: u32 = WINDOW / 4;

@@ -153,10 +153,9 @@ fn signal_members(directory: BorrowedFd<'_>, signal: Signal, depth: usize) {
     let Some(depth) = depth.checked_sub(1) else { return };
     let Ok(entries) = openat(directory, ".", DIRECTORY, Mode::empty()).and_then(Dir::new) else { return };
     for entry in entries.flatten() {
-        if entry.file_type() == FileType::Directory && !entry.file_name().to_bytes().starts_with(b".") {
-            if let Ok(below) = openat(directory, entry.file_name(), DIRECTORY, Mode::empty()) {
-                signal_members(below.as_fd(), signal, depth);
-            }
+        let is_group = entry.file_type() == FileType::Directory && !entry.file_name().to_bytes().starts_with(b".");
+        if is_group && let Ok(below) = openat(directory, entry.file_name(), DIRECTORY, Mode::empty()) {
+            signal_members(below.as_fd(), signal, depth);
         }
     }
 }

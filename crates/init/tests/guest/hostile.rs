@@ -1,0 +1,127 @@
+//! Clients that do not keep to the protocol. None of them may hold up a command of another.
+
+use crate::support::{Guest, Outcome, TOKEN, Tree, owner, sh};
+use loopbox_init::protocol::{
+    ClientMessage, Decoder, Failure, GuestMessage, Hello, OLDEST, PROTOCOL, Side, Start, TtySize, Versions,
+};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use rustix::pipe::pipe;
+use std::fs::File;
+use std::io::{IoSlice, Read as _, Write as _};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::net::UnixStream;
+
+fn hello(token: [u8; 32], min: u16, max: u16) -> Vec<u8> {
+    let mut wire = Vec::new();
+    ClientMessage::Hello(Hello { versions: Versions { min, max }, token }).encode(0, &mut wire).unwrap();
+    wire
+}
+
+fn request(start: Start) -> Vec<u8> {
+    let mut wire = hello(TOKEN, OLDEST, PROTOCOL);
+    ClientMessage::Start(start).encode(0, &mut wire).unwrap();
+    wire
+}
+
+/// Sends bytes and descriptors, and gives what the guest says before it hangs up.
+fn answer(guest: &Guest, bytes: &[u8], descriptors: &[OwnedFd]) -> Option<Failure> {
+    let mut socket = UnixStream::connect(guest.socket()).unwrap();
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(64))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    let borrowed: Vec<_> = descriptors.iter().map(|descriptor| descriptor.as_fd()).collect();
+    if !borrowed.is_empty() {
+        assert!(ancillary.push(SendAncillaryMessage::ScmRights(&borrowed)));
+    }
+    sendmsg(&socket, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL).unwrap();
+    let mut said = Vec::new();
+    // A guest that hangs up on what it did not read resets the connection.
+    let _ = socket.read_to_end(&mut said);
+    let mut decoder = Decoder::new(Side::Guest);
+    decoder.extend(&said);
+    while let Some(frame) = decoder.next_frame().unwrap() {
+        if let GuestMessage::Failed(failure) = GuestMessage::decode(frame).unwrap() {
+            return Some(failure);
+        }
+    }
+    None
+}
+
+/// Pipes as a command needs them, in the order of the protocol.
+fn outputs(count: usize) -> Vec<OwnedFd> {
+    (0..count)
+        .map(|_| {
+            let (read, write) = pipe().unwrap();
+            std::mem::forget(read);
+            give(&write);
+            write
+        })
+        .collect()
+}
+
+fn give(pipe: &OwnedFd) {
+    if let Some((uid, gid)) = owner() {
+        rustix::fs::fchown(pipe, Some(rustix::process::Uid::from_raw(uid)), Some(rustix::process::Gid::from_raw(gid))).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn who_does_not_keep_to_the_protocol_is_told_and_others_go_on() {
+    for tree in Tree::all() {
+        let guest = Guest::new(tree);
+        let other = guest.start(sh("read line; exit 5")).await.unwrap();
+        assert_eq!(answer(&guest, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", &[]), Some(Failure::Protocol));
+        assert_eq!(answer(&guest, &hello([0; 32], OLDEST, PROTOCOL), &[]), Some(Failure::Token));
+        let spoken = Versions { min: OLDEST, max: PROTOCOL };
+        assert_eq!(answer(&guest, &hello(TOKEN, PROTOCOL + 1, u16::MAX), &[]), Some(Failure::Version(spoken)));
+        assert_eq!(answer(&guest, &request(sh("true"))[hello(TOKEN, OLDEST, PROTOCOL).len()..], &[]), Some(Failure::Protocol));
+        let mut twice = hello(TOKEN, OLDEST, PROTOCOL);
+        twice.extend(twice.clone());
+        assert_eq!(answer(&guest, &twice, &[]), Some(Failure::Protocol));
+        let mut early = hello(TOKEN, OLDEST, PROTOCOL);
+        ClientMessage::Cancel.encode(0, &mut early).unwrap();
+        assert_eq!(answer(&guest, &early, &[]), Some(Failure::Protocol));
+        assert_eq!(Outcome::of(other).await.code(), 5);
+    }
+}
+
+#[tokio::test]
+async fn descriptors_of_the_wrong_number_or_kind_are_refused() {
+    let guest = Guest::new(Tree::SubReaper);
+    let ask = request(sh("exit 0"));
+    for count in [0, 1, 3, 16] {
+        assert_eq!(answer(&guest, &ask, &outputs(count)), Some(Failure::Descriptor), "{count}");
+    }
+    assert_eq!(answer(&guest, &ask, &outputs(17)), None);
+    let replace = |second: OwnedFd| {
+        let mut passed = outputs(1);
+        passed.push(second);
+        answer(&guest, &ask, &passed)
+    };
+    assert_eq!(replace(File::open("/").unwrap().into()), Some(Failure::Descriptor));
+    assert_eq!(replace(File::options().write(true).open("/dev/null").unwrap().into()), Some(Failure::Descriptor));
+    assert_eq!(replace(UnixStream::pair().unwrap().0.into()), Some(Failure::Descriptor));
+    let (read, _write) = pipe().unwrap();
+    give(&read);
+    assert_eq!(replace(read), Some(Failure::Descriptor));
+    if owner().is_some() {
+        assert_eq!(replace(pipe().unwrap().1), Some(Failure::Descriptor));
+    }
+    let mut terminal = sh("exit 0");
+    terminal.tty = Some(TtySize { rows: 1, cols: 1 });
+    assert_eq!(answer(&guest, &request(terminal), &outputs(1)), Some(Failure::Descriptor));
+    assert_eq!(guest.run(sh("exit 4")).await.code(), 4);
+}
+
+#[tokio::test]
+async fn a_request_that_never_ends_holds_up_nobody() {
+    let guest = Guest::new(Tree::SubReaper);
+    let silent: Vec<UnixStream> = (0..100).map(|_| UnixStream::connect(guest.socket()).unwrap()).collect();
+    let half = request(sh("true"));
+    for mut socket in &silent {
+        socket.write_all(&half[..half.len() / 2]).unwrap();
+    }
+    assert_eq!(guest.run(sh("exit 6")).await.code(), 6);
+    drop(silent);
+    assert_eq!(guest.run(sh("exit 7")).await.code(), 7);
+}
