@@ -1,11 +1,12 @@
 //! `exec -t`: a real terminal, driven through one of our own.
 
 use std::fs::File;
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command};
 
 use rustix::fs::{Mode, OFlags};
+use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 
@@ -20,7 +21,7 @@ struct Emulator {
 }
 
 impl Emulator {
-    /// Starts the program as leader of the terminal's session.
+    /// Starts the program as leader of the terminal's session; `setsid` becomes it, so the child is the program.
     fn start(command: &Command, rows: u16, cols: u16) -> Self {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&master).unwrap();
@@ -31,7 +32,7 @@ impl Emulator {
         tcsetwinsize(&slave, Winsize { ws_row: rows, ws_col: cols, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
         let end = || slave.try_clone().unwrap();
         let mut session = Command::new("setsid");
-        session.args(["--ctty", "--wait"]).arg(command.get_program()).args(command.get_args()).env_clear();
+        session.arg("--ctty").arg(command.get_program()).args(command.get_args()).env_clear();
         session.envs(command.get_envs().filter_map(|(key, value)| Some((key, value?))));
         let child = session.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
         Self { master: File::from(master), slave, child, shown: String::new() }
@@ -73,9 +74,10 @@ fn a_shell_in_a_terminal() {
     terminal.wait_for("33 101\r\n");
     terminal.wait_for("xterm\r\n");
     terminal.wait_for("/dev/pts/");
+    terminal.type_in("trap 'stty size' WINCH; sleep 1016 & echo ar''med; wait\n");
+    terminal.wait_for("armed\r\n");
     terminal.resize(44, 122);
-    terminal.type_in("until [ \"$(stty size)\" = '44 122' ]; do read -t 0.05; done; echo res''ized\n");
-    terminal.wait_for("resized\r\n");
+    terminal.wait_for("44 122\r\n");
     // Ctrl-C belongs to the program inside.
     terminal.type_in("sleep 1012\n");
     terminal.wait_for("sleep 1012");
@@ -93,8 +95,7 @@ fn the_terminal_is_restored_when_we_are_killed_politely() {
     let mut terminal =
         Emulator::start(&machine.loopbox(&["exec", "-it", "box", "sh", "-c", "echo re''ady; sleep 1013"]), 24, 80);
     terminal.wait_for("ready");
-    let loopbox = children_of(terminal.child.id());
-    rustix::process::kill_process(loopbox, rustix::process::Signal::TERM).unwrap();
+    kill_process(Pid::from_child(&terminal.child), Signal::TERM).unwrap();
     assert_eq!(terminal.end(), (Some(143), true));
     assert!(!machine.run(&["ps", "box"]).succeeded().stdout.contains("sleep 1013"));
 }
@@ -106,17 +107,4 @@ fn without_a_terminal_of_ours_there_is_one_inside_nevertheless() {
     let answer = machine.run(&["exec", "-t", "box", "sh", "-c", "test -t 1 && stty size"]).succeeded();
     assert_eq!(answer.stdout, "24 80\r\n");
     machine.run(&["exec", "-it", "box", "true"]).failed("InvalidArgument");
-}
-
-/// The only child of setsid.
-fn children_of(parent: u32) -> rustix::process::Pid {
-    let path = format!("/proc/{parent}/task/{parent}/children");
-    let mut text = String::new();
-    match File::open(path).and_then(|mut file| file.read_to_string(&mut text)) {
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
-        other => drop(other.unwrap()),
-    }
-    // It runs the program itself unless it had to fork.
-    let pid = text.split_whitespace().next().map_or(parent, |pid| pid.parse().unwrap());
-    rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap()
 }
