@@ -18,7 +18,9 @@ fn main() -> ExitCode {
     let root = rustix::process::getuid().is_root();
     let outside = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
     // SAFETY: the process has one thread.
-    check(unsafe { libc::unshare(libc::CLONE_NEWPID | libc::CLONE_NEWNS | if root { 0 } else { libc::CLONE_NEWUSER }) });
+    check(unsafe {
+        libc::unshare(libc::CLONE_NEWPID | libc::CLONE_NEWNS | if root { 0 } else { libc::CLONE_NEWUSER })
+    });
     if !root {
         std::fs::write("/proc/self/setgroups", "deny").expect("setgroups");
         std::fs::write("/proc/self/uid_map", format!("1000 {} 1", outside.0)).expect("uid map");
@@ -50,11 +52,8 @@ fn serve(socket: &str, tree: &str, root: bool) {
         Some(("freezer", dir)) => TreeControl::FreezerV1 { dir: open(dir) },
         _ => TreeControl::SubReaper,
     };
-    let users = if root {
-        Users::Range { uid: 1000, gid: 1000, count: 65536 }
-    } else {
-        Users::Single { uid: 1000, gid: 1000 }
-    };
+    let users =
+        if root { Users::Range { uid: 1000, gid: 1000, count: 65536 } } else { Users::Single { uid: 1000, gid: 1000 } };
     let listener = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).expect("a socket");
     bind(&listener, &SocketAddrUnix::new(socket).expect("a short path")).expect("bind");
     listen(&listener, 4096).expect("listen");

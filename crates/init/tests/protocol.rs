@@ -1,8 +1,8 @@
 //! The frames and messages of the protocol against arbitrary input.
 
 use loopbox_init::protocol::{
-    ClientMessage, Credit, DATA_LIMIT, Decoder, Exit, Failure, FrameError, GuestMessage, Hello, Kind, Side, Start, Status,
-    Stream, TtySize, User, Versions,
+    ClientMessage, Credit, DATA_LIMIT, Decoder, Exit, Failure, FrameError, GuestMessage, Hello, Kind, Side, Start,
+    Status, Stream, TtySize, User, Versions,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -19,16 +19,18 @@ fn start() -> impl Strategy<Value = Start> {
     ];
     let tty = proptest::option::of(any::<(u16, u16)>());
     let strings = (vec(bytes(40), 0..6), vec((bytes(10), bytes(40)), 0..6), bytes(40));
-    (strings, user, any::<(u64, u32, bool)>(), tty).prop_map(|((argv, env, work_dir), user, (timeout_ms, grace_ms, stdin), tty)| Start {
-        argv: argv.into_iter().map(Into::into).collect(),
-        env: env.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
-        work_dir: work_dir.into(),
-        user,
-        timeout_ms,
-        grace_ms,
-        tty: tty.map(|(rows, cols)| TtySize { rows, cols }),
-        stdin,
-    })
+    (strings, user, any::<(u64, u32, bool)>(), tty).prop_map(
+        |((argv, env, work_dir), user, (timeout_ms, grace_ms, stdin), tty)| Start {
+            argv: argv.into_iter().map(Into::into).collect(),
+            env: env.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
+            work_dir: work_dir.into(),
+            user,
+            timeout_ms,
+            grace_ms,
+            tty: tty.map(|(rows, cols)| TtySize { rows, cols }),
+            stdin,
+        },
+    )
 }
 
 proptest! {
@@ -88,7 +90,8 @@ fn greeted() -> Decoder {
 
 #[test]
 fn every_message_of_a_guest_survives_the_way() {
-    let exit = Exit { status: Status::Signaled(9), timed_out: true, cancelled: false, survivors: true, duration_us: u64::MAX };
+    let exit =
+        Exit { status: Status::Signaled(9), timed_out: true, cancelled: false, survivors: true, duration_us: u64::MAX };
     for message in [
         GuestMessage::Failed(Failure::WorkDir(2)),
         GuestMessage::Failed(Failure::Version(Versions { min: 3, max: 4 })),

@@ -37,7 +37,8 @@ impl Command {
             }
         }
         let path = start.env.iter().rev().find(|(name, _)| *name == b"PATH").map(|(_, value)| value.as_slice());
-        let path = path.or_else(|| inherited.iter().find(|(name, _)| name == b"PATH").map(|(_, value)| value.as_slice()));
+        let path =
+            path.or_else(|| inherited.iter().find(|(name, _)| name == b"PATH").map(|(_, value)| value.as_slice()));
         let work_dir = if start.work_dir.is_empty() { b"/".as_slice() } else { &start.work_dir };
         arguments.finish();
         environment.finish();

@@ -95,8 +95,14 @@ struct Exec {
 enum Phase {
     Running,
     /// Until the grace is over; from the end of the main process on the rest is looked at after each `pause`.
-    Ending { until: Instant, pause: Option<Duration> },
-    Killing { since: Instant, pause: Duration },
+    Ending {
+        until: Instant,
+        pause: Option<Duration>,
+    },
+    Killing {
+        since: Instant,
+        pause: Duration,
+    },
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -157,9 +163,8 @@ impl Engine {
         })?;
         self.last += 1;
         let id = ExecId(self.last);
-        let deadline = (start.timeout_ms > 0)
-            .then(|| started.checked_add(Duration::from_millis(start.timeout_ms)))
-            .flatten();
+        let deadline =
+            (start.timeout_ms > 0).then(|| started.checked_add(Duration::from_millis(start.timeout_ms))).flatten();
         let exec = Exec {
             owner,
             tree,
@@ -284,8 +289,7 @@ impl Engine {
     /// Hears watchers that stay with what their command left behind.
     pub(super) fn answer_bell(&mut self) {
         let _ = rustix::io::read(&self.bell, &mut [0_u8; 8]);
-        let silent: Vec<ExecId> =
-            self.execs.iter().filter(|(_, exec)| exec.end.is_none()).map(|(&id, _)| id).collect();
+        let silent: Vec<ExecId> = self.execs.iter().filter(|(_, exec)| exec.end.is_none()).map(|(&id, _)| id).collect();
         for id in silent {
             self.read_slot(id);
             self.settle(id);

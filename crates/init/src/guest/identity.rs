@@ -72,7 +72,9 @@ pub(super) fn permitted() -> u64 {
 /// The capabilities of the bounding set.
 pub(super) fn bounding() -> u64 {
     // SAFETY: takes integers only; beyond the last capability the answer is an error.
-    (0..64).filter(|&bit| unsafe { libc::prctl(libc::PR_CAPBSET_READ, bit, 0, 0, 0) } == 1).fold(0, |set, bit| set | 1 << bit)
+    (0..64)
+        .filter(|&bit| unsafe { libc::prctl(libc::PR_CAPBSET_READ, bit, 0, 0, 0) } == 1)
+        .fold(0, |set, bit| set | 1 << bit)
 }
 
 fn set_capabilities(set: u64) -> Result<(), i32> {

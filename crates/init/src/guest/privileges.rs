@@ -27,7 +27,10 @@ impl Privileges {
                 .map_err(GuestError::system("forbid core dumps"))?;
         }
         let permitted = identity::permitted();
-        let unbound = if permitted & SETPCAP == 0 { 0 } else { identity::bounding() };
+        let unbound = match users {
+            Some(users) if permitted & SETPCAP != 0 => lower_bounds(users),
+            _ => 0,
+        };
         Ok(Privileges { users, permitted, unbound, open_files: raise_open_files() })
     }
 
@@ -72,6 +75,19 @@ impl Users {
             User::Ids { uid, gid } => (uid, gid),
         }
     }
+}
+
+/// Takes out of the guest's bounding set, for good, what no command may have: for each command the kernel would take as
+/// long as for its fork. Gives what is left to take out.
+fn lower_bounds(users: Users) -> u64 {
+    let keep = match users {
+        Users::Single { .. } => 0,
+        Users::Range { .. } => ROOT_CAPABILITIES,
+    };
+    let excess = Identity { ids: None, capabilities: None, unbound: identity::bounding() & !keep };
+    // Without ids and capabilities to change there is nothing that can fail.
+    let _ = excess.put_on();
+    identity::bounding()
 }
 
 /// The guest needs some descriptors for each exec. Commands get the limit as it was: programs that use select(2) break

@@ -295,7 +295,10 @@ impl Guest {
         let Some(channel) = self.channels.get_mut(&id) else { return Ok(()) };
         let mut moved = channel.pump(id, stream, &mut self.outgoing);
         // After the end of the command there is no event for what is left.
-        while matches!(moved, Pumped::More) && channel.exec.is_none() && self.outgoing.len() - self.sent < OUTGOING_LIMIT {
+        while matches!(moved, Pumped::More)
+            && channel.exec.is_none()
+            && self.outgoing.len() - self.sent < OUTGOING_LIMIT
+        {
             moved = channel.pump(id, stream, &mut self.outgoing);
         }
         match moved {

@@ -183,8 +183,7 @@ impl Decoder {
         let Some((header, rest)) = self.buffer[self.start..].split_first_chunk::<HEADER>() else { return Ok(None) };
         let [l0, l1, l2, l3, c0, c1, c2, c3, kind, reserved @ ..] = *header;
         let length = u32::from_le_bytes([l0, l1, l2, l3]);
-        let kind =
-            Kind::from_byte(kind).filter(|kind| kind.is_sent_by(self.sender)).ok_or(FrameError::Kind(kind))?;
+        let kind = Kind::from_byte(kind).filter(|kind| kind.is_sent_by(self.sender)).ok_or(FrameError::Kind(kind))?;
         if reserved != [0; 3] {
             return Err(FrameError::Reserved);
         }
@@ -201,6 +200,10 @@ impl Decoder {
         let from = self.start + HEADER;
         self.start = from + size;
         self.greeted = true;
-        Ok(Some(Frame { channel: u32::from_le_bytes([c0, c1, c2, c3]), kind, payload: &self.buffer[from..from + size] }))
+        Ok(Some(Frame {
+            channel: u32::from_le_bytes([c0, c1, c2, c3]),
+            kind,
+            payload: &self.buffer[from..from + size],
+        }))
     }
 }

@@ -1,8 +1,8 @@
 //! Commands on pipes.
 
 use crate::client::{GuestError, connect_exec};
-use loopbox_init::protocol::{Failure, Start, Status, User};
 use crate::support::{Guest, Outcome, TOKEN, Tree, owner, sh};
+use loopbox_init::protocol::{Failure, Start, Status, User};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 
@@ -65,7 +65,8 @@ async fn commands_run_as_the_agent_without_privileges() {
     for tree in Tree::all() {
         let guest = Guest::new(tree);
         let status = guest.run(sh("cat /proc/self/status; ulimit -c; ulimit -Sn; ls -l /proc/self/fd | wc -l")).await;
-        let line = |name: &str| status.out().lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned();
+        let line =
+            |name: &str| status.out().lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned();
         assert_eq!(line("Uid:"), "1000\t1000\t1000\t1000");
         assert_eq!(line("Gid:"), "1000\t1000\t1000\t1000");
         if rustix::process::getuid().is_root() {
@@ -151,7 +152,10 @@ async fn a_background_process_that_holds_the_pipes_delays_nothing() {
         let outcome = guest.run(sh("echo before; sleep 1000 & exit 7")).await;
         assert_eq!((outcome.code(), outcome.out()), (7, "before\n"), "{tree:?}");
         // It lives on.
-        assert_eq!(guest.run(sh("cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep -o 'sleep [1]000'")).await.out(), "sleep 1000\n");
+        assert_eq!(
+            guest.run(sh("cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep -o 'sleep [1]000'")).await.out(),
+            "sleep 1000\n"
+        );
     }
 }
 
@@ -191,7 +195,8 @@ async fn a_timeout_ends_the_whole_tree_and_nothing_else() {
 async fn a_tree_that_heeds_term_ends_within_its_grace() {
     for tree in Tree::all() {
         let guest = Guest::new(tree);
-        let mut start = sh("trap 'echo bye; exit 4' TERM; (setsid sh -c 'echo up; exec sleep 1000' &); while :; do :; done");
+        let mut start =
+            sh("trap 'echo bye; exit 4' TERM; (setsid sh -c 'echo up; exec sleep 1000' &); while :; do :; done");
         start.grace_ms = 60_000;
         let mut exec = guest.start(start).await.unwrap();
         let mut lines = BufReader::new(exec.stdout.take().unwrap()).lines();
@@ -228,7 +233,8 @@ async fn a_client_that_goes_takes_its_command_along() {
         let mut up = [0; 3];
         stdout.read_exact(&mut up).await.unwrap();
         drop((exec, stdout));
-        let gone = "while cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -q 'sleep [2]000'; do :; done; echo gone";
+        let gone =
+            "while cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -q 'sleep [2]000'; do :; done; echo gone";
         assert_eq!(guest.run(sh(gone)).await.out(), "gone\n", "{tree:?}");
     }
 }
@@ -245,7 +251,8 @@ async fn a_command_that_kills_its_watcher_gains_nothing() {
     } else {
         let mut exec = guest.start(start).await.unwrap();
         assert!(matches!(exec.wait().await, Err(GuestError::Failed(Failure::Lost))));
-        let gone = "while cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -q 'sleep [3]000'; do :; done; echo gone";
+        let gone =
+            "while cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -q 'sleep [3]000'; do :; done; echo gone";
         assert_eq!(guest.run(sh(gone)).await.out(), "gone\n");
     }
 }
@@ -267,12 +274,16 @@ async fn twenty_commands_at_once_do_not_mix() {
         let guest = Guest::new(tree);
         let mut running = Vec::new();
         for number in 0..20 {
-            let exec = guest.start(sh(&format!("for i in 1 2 3 4 5; do echo {number}; done; exit {number}"))).await.unwrap();
+            let exec =
+                guest.start(sh(&format!("for i in 1 2 3 4 5; do echo {number}; done; exit {number}"))).await.unwrap();
             running.push(tokio::spawn(Outcome::of(exec)));
         }
         for (number, task) in running.into_iter().enumerate() {
             let outcome = task.await.unwrap();
-            assert_eq!((outcome.code().cast_unsigned() as usize, outcome.out()), (number, format!("{number}\n").repeat(5).as_str()));
+            assert_eq!(
+                (outcome.code().cast_unsigned() as usize, outcome.out()),
+                (number, format!("{number}\n").repeat(5).as_str())
+            );
         }
     }
 }

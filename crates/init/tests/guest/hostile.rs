@@ -61,7 +61,8 @@ fn outputs(count: usize) -> Vec<OwnedFd> {
 
 fn give(pipe: &OwnedFd) {
     if let Some((uid, gid)) = owner() {
-        rustix::fs::fchown(pipe, Some(rustix::process::Uid::from_raw(uid)), Some(rustix::process::Gid::from_raw(gid))).unwrap();
+        rustix::fs::fchown(pipe, Some(rustix::process::Uid::from_raw(uid)), Some(rustix::process::Gid::from_raw(gid)))
+            .unwrap();
     }
 }
 
@@ -74,7 +75,10 @@ async fn who_does_not_keep_to_the_protocol_is_told_and_others_go_on() {
         assert_eq!(answer(&guest, &hello([0; 32], OLDEST, PROTOCOL), &[]), Some(Failure::Token));
         let spoken = Versions { min: OLDEST, max: PROTOCOL };
         assert_eq!(answer(&guest, &hello(TOKEN, PROTOCOL + 1, u16::MAX), &[]), Some(Failure::Version(spoken)));
-        assert_eq!(answer(&guest, &request(sh("true"))[hello(TOKEN, OLDEST, PROTOCOL).len()..], &[]), Some(Failure::Protocol));
+        assert_eq!(
+            answer(&guest, &request(sh("true"))[hello(TOKEN, OLDEST, PROTOCOL).len()..], &[]),
+            Some(Failure::Protocol)
+        );
         let mut twice = hello(TOKEN, OLDEST, PROTOCOL);
         twice.extend(twice.clone());
         assert_eq!(answer(&guest, &twice, &[]), Some(Failure::Protocol));

@@ -193,8 +193,14 @@ async fn the_end_of_the_stream_ends_guest_and_commands() {
 async fn a_thousand_commands_twenty_at_once() {
     let stream = StreamProcess::new();
     for _ in 0..50 {
-        let running: Vec<_> =
-            (0..20).map(|number| (number, tokio::spawn(Outcome::of(stream.guest.exec(sh(&format!("echo {number}; exit {number}"))).unwrap())))).collect();
+        let running: Vec<_> = (0..20)
+            .map(|number| {
+                (
+                    number,
+                    tokio::spawn(Outcome::of(stream.guest.exec(sh(&format!("echo {number}; exit {number}"))).unwrap())),
+                )
+            })
+            .collect();
         for (number, task) in running {
             let outcome = task.await.unwrap();
             assert_eq!((outcome.code(), outcome.out()), (number, format!("{number}\n").as_str()));

@@ -28,7 +28,10 @@ pub(crate) enum Tree {
 impl Tree {
     /// The ones that this machine and user can have.
     pub(crate) fn all() -> Vec<Tree> {
-        [Tree::SubReaper, Tree::Cgroup2, Tree::Freezer].into_iter().filter(|tree| tree.make_cgroup("probe").is_ok()).collect()
+        [Tree::SubReaper, Tree::Cgroup2, Tree::Freezer]
+            .into_iter()
+            .filter(|tree| tree.make_cgroup("probe").is_ok())
+            .collect()
     }
 
     fn root(self) -> Option<&'static Path> {
@@ -38,7 +41,9 @@ impl Tree {
             Tree::Freezer => &["/sys/fs/cgroup/freezer"],
         };
         let file = if self == Tree::Cgroup2 { "cgroup.controllers" } else { "cgroup.procs" };
-        Some(candidates.iter().map(Path::new).find(|path| path.join(file).exists()).unwrap_or(Path::new("/nonexistent")))
+        Some(
+            candidates.iter().map(Path::new).find(|path| path.join(file).exists()).unwrap_or(Path::new("/nonexistent")),
+        )
     }
 
     fn make_cgroup(self, name: &str) -> std::io::Result<Option<PathBuf>> {

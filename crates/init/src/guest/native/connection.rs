@@ -53,7 +53,15 @@ pub(super) enum Heard {
 impl Connection {
     pub(super) fn new(socket: OwnedFd) -> Connection {
         let decoder = Decoder::new(Side::Client);
-        Connection { socket, decoder, version: None, has_started: false, passed: Vec::new(), exec: None, held: Vec::new() }
+        Connection {
+            socket,
+            decoder,
+            version: None,
+            has_started: false,
+            passed: Vec::new(),
+            exec: None,
+            held: Vec::new(),
+        }
     }
 
     pub(super) fn socket(&self) -> &OwnedFd {
