@@ -90,11 +90,12 @@ impl OrdinaryUser {
         Ok(())
     }
 
-    /// This user's processes, as lines for a person to read.
+    /// This user's processes, as lines for a person to read, without those that are dead and only wait for PID 1.
     fn processes(&self, sh: &Shell) -> Vec<String> {
         let name = &self.name;
-        let lines = cmd!(sh, "ps -u {name} -o pid=,args=").quiet().ignore_status().read().unwrap_or_default();
-        lines.lines().map(str::to_owned).collect()
+        let lines = cmd!(sh, "ps -u {name} -o stat=,pid=,args=").quiet().ignore_status().read().unwrap_or_default();
+        let alive = lines.lines().filter(|line| !line.starts_with('Z'));
+        alive.filter_map(|line| line.split_once(char::is_whitespace)).map(|(_, process)| process.to_owned()).collect()
     }
 }
 

@@ -4,10 +4,13 @@ use std::io::{self, BufRead, BufReader};
 use std::process::{Child, Command};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::Result;
 use crate::tally::{Runner, Tally};
+
+/// Every runner limits each test, and says something after each; one that hangs all the same is ended after this.
+const LONGEST_SILENCE: Duration = Duration::from_mins(15);
 
 /// Runs `command` to its end. A runner that fails without a failed test counts as one failure.
 pub(crate) fn run_counted(mut command: Command, runner: Runner) -> Result<Tally> {
@@ -37,13 +40,21 @@ pub(crate) fn run_counted(mut command: Command, runner: Runner) -> Result<Tally>
 /// still hold the pipe.
 fn show_and_count(child: &mut Child, lines: &Receiver<String>, runner: Runner) -> Result<Tally> {
     let mut tally = Tally::default();
+    let mut last_sign = Instant::now();
     loop {
         match lines.recv_timeout(Duration::from_secs(1)) {
             Ok(line) => {
                 println!("{line}");
                 tally += runner.read(&line);
+                last_sign = Instant::now();
             }
-            Err(RecvTimeoutError::Timeout) if child.try_wait()?.is_none() => {}
+            Err(RecvTimeoutError::Timeout) if child.try_wait()?.is_none() => {
+                if last_sign.elapsed() > LONGEST_SILENCE {
+                    println!("killed: no sign of life for {} minutes", LONGEST_SILENCE.as_secs() / 60);
+                    child.kill()?;
+                    tally.failed += 1;
+                }
+            }
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return Ok(tally),
         }
     }
