@@ -33,6 +33,9 @@ pub(crate) struct Options {
 
 pub(crate) fn run(sh: &Shell, options: &Options) -> Result<()> {
     sh.set_var("LOOPBOX_SOAK_SECONDS", if options.long { "600" } else { "60" });
+    // Snapshots are compared, never written; without this, insta would ask cargo where they are.
+    sh.set_var("INSTA_UPDATE", "no");
+    sh.set_var("INSTA_WORKSPACE_ROOT", root());
     if let Some(file) = &options.built {
         return Ok(fs::write(file, run_suite(sh)?.to_string())?);
     }
