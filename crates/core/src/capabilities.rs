@@ -6,6 +6,7 @@ use serde::Serialize;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
+#[expect(clippy::struct_excessive_bools, reason = "each is a capability of its own, documented as a field of the JSON")]
 pub struct Capabilities {
     /// What stands between a command and the host.
     pub isolation: Isolation,

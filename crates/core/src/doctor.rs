@@ -81,7 +81,8 @@ fn user_namespaces() -> Check {
 
 fn apparmor() -> Check {
     let name = "AppArmor's restriction of user namespaces";
-    let on = fs::read_to_string("/proc/sys/kernel/apparmor_restrict_unprivileged_userns").is_ok_and(|text| text.trim() == "1");
+    let on = fs::read_to_string("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
+        .is_ok_and(|text| text.trim() == "1");
     if !on {
         return Check::new(name, CheckStatus::Ok, "off");
     }
@@ -97,9 +98,11 @@ fn cgroups() -> Check {
     match (has("cgroup2"), has("cgroup"), root) {
         (true, _, true) => Check::new(name, CheckStatus::Ok, "version 2; every exec gets one"),
         (false, true, true) => Check::new(name, CheckStatus::Ok, "version 1; every exec gets a freezer"),
-        (_, _, false) => {
-            Check::new(name, CheckStatus::Warn, "not delegated to this user: trees are ended by a sub-reaper, limits cannot be set")
-        }
+        (_, _, false) => Check::new(
+            name,
+            CheckStatus::Warn,
+            "not delegated to this user: trees are ended by a sub-reaper, limits cannot be set",
+        ),
         (false, false, true) => Check::new(name, CheckStatus::Warn, "not mounted: trees are ended by a sub-reaper"),
     }
 }

@@ -3,7 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -91,10 +91,10 @@ pub struct Events {
 }
 
 impl Events {
-    pub(crate) fn open(path: PathBuf, follow: bool) -> Result<Self> {
-        drop(open(&path)?);
-        let watch = if follow { Some(Watch::new(&path)?) } else { None };
-        let file = File::open(&path).map_err(|error| Error::io(format!("opening {}", path.display()), error))?;
+    pub(crate) fn open(path: &Path, follow: bool) -> Result<Self> {
+        drop(open(path)?);
+        let watch = if follow { Some(Watch::new(path)?) } else { None };
+        let file = File::open(path).map_err(|error| Error::io(format!("opening {}", path.display()), error))?;
         Ok(Self { reader: BufReader::new(file), line: Vec::new(), watch })
     }
 
@@ -139,7 +139,7 @@ mod tests {
         append(&file, &name(), EventKind::Created, "").unwrap();
         (&file).write_all(b"{\"kind\":\"of-the-future\"}\n").unwrap();
         append(&file, &name(), EventKind::Died, "init was killed").unwrap();
-        let mut events = Events::open(path, false).unwrap();
+        let mut events = Events::open(&path, false).unwrap();
         assert_eq!(events.next().await.unwrap().unwrap().kind, EventKind::Created);
         assert_eq!(events.next().await.unwrap().unwrap().detail, "init was killed");
         assert!(events.next().await.is_none());
@@ -149,7 +149,7 @@ mod tests {
     async fn a_follower_is_woken_by_the_next_event() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("events.jsonl");
-        let mut events = Events::open(path.clone(), true).unwrap();
+        let mut events = Events::open(&path, true).unwrap();
         let waiting = tokio::spawn(async move { events.next().await.unwrap().unwrap().kind });
         tokio::task::yield_now().await;
         append(&open(&path).unwrap(), &name(), EventKind::Stopped, "").unwrap();

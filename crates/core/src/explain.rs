@@ -24,8 +24,10 @@ pub(crate) fn explain(error: GuestError, sandbox: &SandboxName) -> Error {
                 .with_hint("try again")
         }
         GuestError::Failed(failure) => explain_failure(failure),
-        GuestError::TooLong => Error::new(ErrorCode::InvalidArgument, "command: all arguments and variables together are too long")
-            .with_hint("pass large texts through stdin, or through a file in the workspace"),
+        GuestError::TooLong => {
+            Error::new(ErrorCode::InvalidArgument, "command: all arguments and variables together are too long")
+                .with_hint("pass large texts through stdin, or through a file in the workspace")
+        }
         GuestError::Garbled | GuestError::Io { .. } => {
             Error::new(ErrorCode::Io, format!("talking to the sandbox '{sandbox}'")).with_source(error)
         }
@@ -37,7 +39,9 @@ fn explain_failure(failure: Failure) -> Error {
     match failure {
         Failure::ArgumentTooLong => invalid("command: the arguments are longer than Linux passes to a program")
             .with_hint("pass large texts through stdin, or through a file in the workspace"),
-        Failure::Malformed => invalid("command: an argument, a variable or the directory holds a NUL byte, or the command is empty"),
+        Failure::Malformed => {
+            invalid("command: an argument, a variable or the directory holds a NUL byte, or the command is empty")
+        }
         Failure::WorkDir(errno) => {
             let cause = io::Error::from_raw_os_error(errno);
             invalid("workDir: the directory cannot be entered inside the sandbox").with_source(cause)
@@ -45,7 +49,9 @@ fn explain_failure(failure: Failure) -> Error {
         Failure::User => Error::new(ErrorCode::Unsupported, "user: the sandbox cannot run commands as that user"),
         Failure::ProcessLimit => Error::new(ErrorCode::ProcessLimit, "the sandbox cannot have more processes"),
         Failure::OutOfMemory => Error::new(ErrorCode::OutOfMemory, "there is no memory for another process"),
-        Failure::Lost => Error::new(ErrorCode::SandboxDied, "the process that watched over the command was killed from inside"),
+        Failure::Lost => {
+            Error::new(ErrorCode::SandboxDied, "the process that watched over the command was killed from inside")
+        }
         other => Error::new(ErrorCode::Io, "the command could not be started").with_source(other),
     }
 }

@@ -4,6 +4,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 
@@ -34,18 +35,24 @@ fn write_new(path: &Path, bytes: &[u8], durability: Durability) -> io::Result<()
 }
 
 pub(crate) fn sync_dir(dir: &Path) -> Result<()> {
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(|error| Error::io(format!("syncing {}", dir.display()), error))
+    File::open(dir)
+        .and_then(|dir| dir.sync_all())
+        .map_err(|error| Error::io(format!("syncing {}", dir.display()), error))
 }
 
 /// Reads a file of ours, at most `limit` bytes; `None` if there is none.
 pub(crate) fn read_limited(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
     let file = match File::open(path) {
         Ok(file) => file,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(None),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
         Err(error) => return Err(Error::io(format!("opening {}", path.display()), error)),
     };
     let mut bytes = Vec::new();
-    file.take(limit).read_to_end(&mut bytes).map_err(|error| Error::io(format!("reading {}", path.display()), error))?;
+    file.take(limit)
+        .read_to_end(&mut bytes)
+        .map_err(|error| Error::io(format!("reading {}", path.display()), error))?;
     Ok(Some(bytes))
 }
 
@@ -70,6 +77,22 @@ impl Lock {
         Ok(Self(file))
     }
 
+    /// Waits until nobody else holds it, but not for ever.
+    pub(crate) fn acquire_within(path: &Path, at_most: Duration) -> Result<Self> {
+        let deadline = Instant::now() + at_most;
+        loop {
+            if let Some(lock) = Self::try_acquire(path)? {
+                return Ok(lock);
+            }
+            if Instant::now() > deadline {
+                let late = io::Error::from(io::ErrorKind::TimedOut);
+                return Err(Error::io(format!("waiting for whoever holds {}", path.display()), late));
+            }
+            // Locks of this kind can be waited for only without a limit.
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
     /// Takes the lock if nobody holds it.
     pub(crate) fn try_acquire(path: &Path) -> Result<Option<Self>> {
         let file = Self::open(path)?;
@@ -77,6 +100,18 @@ impl Lock {
             Ok(()) => Ok(Some(Self(file))),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(Error::io(format!("locking {}", path.display()), error)),
+        }
+    }
+
+    /// Whether the file is still the one at `path`: a lock on a file that was removed meanwhile excludes nobody.
+    pub(crate) fn is_at(&self, path: &Path) -> Result<bool> {
+        use std::os::unix::fs::MetadataExt;
+        let failed = |error| Error::io(format!("looking at the lock {}", path.display()), error);
+        let held = self.0.metadata().map_err(failed)?;
+        match fs::metadata(path) {
+            Ok(there) => Ok((there.dev(), there.ino()) == (held.dev(), held.ino())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(failed(error)),
         }
     }
 
@@ -160,7 +195,8 @@ fn remove_any(path: &Path, trash: &Path, depth: usize, lifted: &mut bool) -> io:
 /// That many random bytes in hexadecimal.
 pub(crate) fn random_hex(bytes: usize) -> Result<String> {
     let mut buffer = vec![0_u8; bytes];
-    getrandom::fill(&mut buffer).map_err(|error| Error::io("asking for random bytes", io::Error::other(error.to_string())))?;
+    getrandom::fill(&mut buffer)
+        .map_err(|error| Error::io("asking for random bytes", io::Error::other(error.to_string())))?;
     Ok(to_hex(&buffer))
 }
 

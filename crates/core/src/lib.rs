@@ -52,7 +52,8 @@ pub use doctor::{Check, CheckStatus, DoctorReport};
 pub use error::{Error, ErrorCode, Result};
 pub use events::{Event, EventKind, Events};
 pub use exec::{
-    DEFAULT_MAX_OUTPUT_BYTES, DetachedExec, Exec, ExecInput, ExecOutput, ExecReader, ExecRequest, ExecStatus, ExecWriter, OutputStream, TtySize, User,
+    DEFAULT_MAX_OUTPUT_BYTES, DetachedExec, Exec, ExecInput, ExecOutput, ExecReader, ExecRequest, ExecStatus,
+    ExecWriter, OutputStream, TtySize, User,
 };
 pub use info::{AgentInfo, Created, PruneReport, SandboxInfo, SandboxState};
 pub use lifecycle::{Loopbox, sweep};

@@ -144,7 +144,8 @@ mod tests {
 
     #[test]
     fn names_that_are_refused() {
-        for name in ["", "a", "../x", "a;id", "-a", "a-", ".a", "a_b", "ä1", "a b", "a\nb", "default", &"a".repeat(64)] {
+        for name in ["", "a", "../x", "a;id", "-a", "a-", ".a", "a_b", "ä1", "a b", "a\nb", "default", &"a".repeat(64)]
+        {
             assert_eq!(SandboxName::parse(name).unwrap_err().code(), ErrorCode::InvalidName, "{name:?}");
         }
     }

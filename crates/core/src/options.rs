@@ -109,19 +109,13 @@ impl NetworkOptions {
         if let Some(verdict) = self.policy {
             policy.policy = verdict;
         }
-        let lists = [
-            (&self.allow_hosts, &mut policy.allow_hosts),
-            (&self.block_hosts, &mut policy.block_hosts),
-        ];
+        let lists = [(&self.allow_hosts, &mut policy.allow_hosts), (&self.block_hosts, &mut policy.block_hosts)];
         for (given, kept) in lists {
             if let Some(given) = given {
                 kept.clone_from(given);
             }
         }
-        let lists = [
-            (&self.allow_cidrs, &mut policy.allow_cidrs),
-            (&self.block_cidrs, &mut policy.block_cidrs),
-        ];
+        let lists = [(&self.allow_cidrs, &mut policy.allow_cidrs), (&self.block_cidrs, &mut policy.block_cidrs)];
         for (given, kept) in lists {
             if let Some(given) = given {
                 kept.clone_from(given);
@@ -244,7 +238,11 @@ pub(crate) fn millis(duration: Duration) -> u64 {
 /// A variable's name must be non-empty and hold neither `=` nor NUL.
 pub(crate) fn check_env_name(name: &str) -> Result<()> {
     if name.is_empty() || name.contains(['=', '\0']) {
-        return Err(Error::invalid("env", format!("{name:?}"), "a variable's name is not empty and holds no '=' and no NUL"));
+        return Err(Error::invalid(
+            "env",
+            format!("{name:?}"),
+            "a variable's name is not empty and holds no '=' and no NUL",
+        ));
     }
     Ok(())
 }

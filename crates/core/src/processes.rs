@@ -74,7 +74,10 @@ pub(crate) fn wait(pidfd: &OwnedFd, at_most: Duration) -> Result<()> {
         let mut fds = [PollFd::from_borrowed_fd(pidfd.as_fd(), PollFlags::IN)];
         match poll(&mut fds, Some(&timeout)) {
             Ok(0) => {
-                return Err(Error::io("waiting for a process of the sandbox to die", io::Error::from(io::ErrorKind::TimedOut)));
+                return Err(Error::io(
+                    "waiting for a process of the sandbox to die",
+                    io::Error::from(io::ErrorKind::TimedOut),
+                ));
             }
             Ok(_) => return Ok(()),
             Err(Errno::INTR) => {}
@@ -152,7 +155,8 @@ fn inner_pid(pid: u32) -> Option<u32> {
 }
 
 fn boot_id() -> Result<String> {
-    let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").map_err(|error| Error::io("reading the boot id", error))?;
+    let text = fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map_err(|error| Error::io("reading the boot id", error))?;
     Ok(text.trim_end().to_owned())
 }
 

@@ -57,28 +57,51 @@ impl Registry {
 
     /// Waits for the right to change that sandbox.
     pub(crate) fn lock(&self, name: &SandboxName) -> Result<Lock> {
-        Lock::acquire(&self.root.join("locks").join(name.as_str()))
+        let path = self.lock_path(name);
+        loop {
+            let lock = Lock::acquire(&path)?;
+            // Whoever removed the sandbox while we waited removed the file as well.
+            if lock.is_at(&path)? {
+                return Ok(lock);
+            }
+        }
     }
 
     /// The right to change that sandbox, unless somebody is changing it now.
     pub(crate) fn try_lock(&self, name: &SandboxName) -> Result<Option<Lock>> {
-        Lock::try_acquire(&self.root.join("locks").join(name.as_str()))
+        let path = self.lock_path(name);
+        match Lock::try_acquire(&path)? {
+            Some(lock) if lock.is_at(&path)? => Ok(Some(lock)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Whether somebody holds, or once held and did not live to clear away, the right to change that sandbox.
+    pub(crate) fn has_lock(&self, name: &SandboxName) -> bool {
+        self.lock_path(name).exists()
+    }
+
+    /// Removes the lock's file, so that names of the past leave nothing behind. Only if there is no such sandbox.
+    pub(crate) fn forget(&self, name: &SandboxName, lock: Lock) {
+        if !self.sandbox(name).path().exists() {
+            // If it cannot be removed it is empty and does no harm.
+            let _stays = fs::remove_file(self.lock_path(name));
+        }
+        drop(lock);
+    }
+
+    /// The names for which there is a lock's file.
+    pub(crate) fn locked_names(&self) -> Result<Vec<SandboxName>> {
+        names_in(&self.root.join("locks"))
+    }
+
+    fn lock_path(&self, name: &SandboxName) -> PathBuf {
+        self.root.join("locks").join(name.as_str())
     }
 
     /// The names of everything that looks like a sandbox, also half-made.
     pub(crate) fn names(&self) -> Result<Vec<SandboxName>> {
-        let dir = self.root.join("sandboxes");
-        let entries = match fs::read_dir(&dir) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(Error::io(format!("reading {}", dir.display()), error)),
-        };
-        let mut names: Vec<_> = entries
-            .flatten()
-            .filter_map(|entry| SandboxName::parse(entry.file_name().to_str()?).ok())
-            .collect();
-        names.sort();
-        Ok(names)
+        names_in(&self.root.join("sandboxes"))
     }
 
     /// Renames a sandbox's directory into the trash, which ends its existence in one step.
@@ -91,6 +114,18 @@ impl Registry {
             Err(error) => Err(Error::io(format!("moving {} to the trash", dir.path.display()), error)),
         }
     }
+}
+
+fn names_in(dir: &Path) -> Result<Vec<SandboxName>> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Error::io(format!("reading {}", dir.display()), error)),
+    };
+    let mut names: Vec<_> =
+        entries.flatten().filter_map(|entry| SandboxName::parse(entry.file_name().to_str()?).ok()).collect();
+    names.sort();
+    Ok(names)
 }
 
 /// The directory of one sandbox.

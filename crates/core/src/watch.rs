@@ -19,7 +19,8 @@ impl Watch {
     pub(crate) fn new(path: &Path) -> Result<Self> {
         let failed = |errno: Errno| Error::io(format!("watching {}", path.display()), errno);
         let inotify = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK).map_err(failed)?;
-        inotify::add_watch(&inotify, path, inotify::WatchFlags::MODIFY | inotify::WatchFlags::CLOSE_WRITE).map_err(failed)?;
+        inotify::add_watch(&inotify, path, inotify::WatchFlags::MODIFY | inotify::WatchFlags::CLOSE_WRITE)
+            .map_err(failed)?;
         Ok(Self(readable(inotify).map_err(|error| Error::io("watching a file", error))?))
     }
 

@@ -33,12 +33,7 @@ pub(crate) fn resolve(given: &Path, config: &Config) -> Result<WorkspaceRecord> 
         return Err(missing("is not a directory"));
     }
     refuse_forbidden(&canonical, config)?;
-    Ok(WorkspaceRecord {
-        given: normalised(given),
-        canonical,
-        device: metadata.dev(),
-        inode: metadata.ino(),
-    })
+    Ok(WorkspaceRecord { given: normalised(given), canonical, device: metadata.dev(), inode: metadata.ino() })
 }
 
 /// Fails if the directory is another one than it was when the sandbox was made.
@@ -56,18 +51,16 @@ pub(crate) fn verify(record: &WorkspaceRecord) -> Result<()> {
 }
 
 fn refuse_forbidden(path: &Path, config: &Config) -> Result<()> {
-    let refuse = |why: &str| {
-        Err(Error::invalid("workDir", path.display(), why).with_hint("give the directory of one project"))
-    };
+    let refuse =
+        |why: &str| Err(Error::invalid("workDir", path.display(), why).with_hint("give the directory of one project"));
     if path == Path::new("/") {
         return refuse("the root directory cannot be a workspace");
     }
-    if SYSTEM.iter().any(|system| path == Path::new(system))
-        || SYSTEM_TREES.iter().any(|tree| path.starts_with(tree))
-    {
+    if SYSTEM.iter().any(|system| path == Path::new(system)) || SYSTEM_TREES.iter().any(|tree| path.starts_with(tree)) {
         return refuse("a system directory cannot be a workspace");
     }
-    let is_home = config.host_home.as_deref().and_then(|home| fs::canonicalize(home).ok()).is_some_and(|home| home == path);
+    let is_home =
+        config.host_home.as_deref().and_then(|home| fs::canonicalize(home).ok()).is_some_and(|home| home == path);
     if is_home || path.parent() == Some(Path::new("/home")) {
         return refuse("a home directory itself cannot be a workspace");
     }

@@ -14,7 +14,11 @@ pub(super) static ALL: &[AgentProfile] = &[
         fallback: &[],
         env: &[
             ("DISABLE_AUTOUPDATER", "1", "what is visible inside is fixed when the sandbox is made"),
-            ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1", "telemetry and update checks are not the sandbox's business"),
+            (
+                "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC",
+                "1",
+                "telemetry and update checks are not the sandbox's business",
+            ),
             ("CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL", "1", "installs nothing by itself at its start"),
             ("IS_SANDBOX", "1", "lets it run unattended as inner root, which is nobody outside"),
         ],

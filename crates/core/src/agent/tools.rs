@@ -52,7 +52,11 @@ pub(crate) struct Tools {
 
 impl Tools {
     /// Finds the agent, the interpreter it needs, and the usual companions.
-    pub(crate) fn find(profile: &AgentProfile, host_path: &OsStr, host_home: Option<&Path>) -> Result<(Self, Option<PathBuf>)> {
+    pub(crate) fn find(
+        profile: &AgentProfile,
+        host_path: &OsStr,
+        host_home: Option<&Path>,
+    ) -> Result<(Self, Option<PathBuf>)> {
         let mut tools = Self::default();
         let search = Search { host_path, host_home };
         let mut agent_path = None;
@@ -83,13 +87,16 @@ struct Search<'a> {
 
 impl Search<'_> {
     fn find(&self, name: &str) -> Option<Result<Tool>> {
-        let candidates = self.host_path.as_bytes().split(|&byte| byte == b':').map(|dir| Path::new(OsStr::from_bytes(dir)));
-        let on_path = candidates.filter(|dir| dir.is_absolute()).map(|dir| dir.join(name)).find(|path| is_executable(path))?;
-        Some(self.resolve(name, &on_path))
+        let candidates =
+            self.host_path.as_bytes().split(|&byte| byte == b':').map(|dir| Path::new(OsStr::from_bytes(dir)));
+        let on_path =
+            candidates.filter(|dir| dir.is_absolute()).map(|dir| dir.join(name)).find(|path| is_executable(path))?;
+        Some(Self::resolve(name, &on_path))
     }
 
-    fn resolve(&self, name: &str, on_path: &Path) -> Result<Tool> {
-        let path = fs::canonicalize(on_path).map_err(|error| Error::io(format!("following {}", on_path.display()), error))?;
+    fn resolve(name: &str, on_path: &Path) -> Result<Tool> {
+        let path =
+            fs::canonicalize(on_path).map_err(|error| Error::io(format!("following {}", on_path.display()), error))?;
         let text = path.to_string_lossy();
         let link = on_path.to_string_lossy();
         if let Some((_, remedy)) = SHIMS.iter().find(|(part, _)| link.contains(part) || text.contains(part)) {
@@ -97,7 +104,10 @@ impl Search<'_> {
                 ErrorCode::AgentNotFound,
                 format!("{} is a shim that chooses a version at each call", on_path.display()),
             )
-            .with_hint(format!("put the directory of the real executable first in PATH; {}", remedy.replace("NAME", name))));
+            .with_hint(format!(
+                "put the directory of the real executable first in PATH; {}",
+                remedy.replace("NAME", name)
+            )));
         }
         Ok(Tool { name: name.to_owned(), path })
     }
@@ -148,7 +158,11 @@ fn package_root(path: &Path) -> PathBuf {
         Some(bin) if bin.file_name() == Some(OsStr::new("bin")) => {
             let prefix = bin.parent().unwrap_or(bin);
             // A prefix that holds libraries belongs to the executable; a bare bin directory may hold anything.
-            if prefix.join("lib").is_dir() || prefix.join("package.json").is_file() { prefix.to_owned() } else { path.to_owned() }
+            if prefix.join("lib").is_dir() || prefix.join("package.json").is_file() {
+                prefix.to_owned()
+            } else {
+                path.to_owned()
+            }
         }
         _ => path.to_owned(),
     }
@@ -171,9 +185,9 @@ fn is_system(path: &Path) -> bool {
 }
 
 fn on_default_path(tool: &Tool) -> bool {
-    ["/usr/local/bin", "/usr/bin", "/bin"].iter().any(|dir| {
-        fs::canonicalize(Path::new(dir).join(&tool.name)).is_ok_and(|path| path == tool.path)
-    })
+    ["/usr/local/bin", "/usr/bin", "/bin"]
+        .iter()
+        .any(|dir| fs::canonicalize(Path::new(dir).join(&tool.name)).is_ok_and(|path| path == tool.path))
 }
 
 fn is_executable(path: &Path) -> bool {

@@ -13,11 +13,11 @@ use loopbox_init::protocol;
 
 use super::native::find_helper;
 use super::{Backend, StartContext};
-use crate::explain::explain;
 use crate::capabilities::{Capabilities, Isolation, TreeKill};
 use crate::config::Config;
 use crate::error::{Error, ErrorCode, Result};
 use crate::exec::{Exec, ExecInput, ExecRequest, User, check};
+use crate::explain::explain;
 use crate::guest::StreamGuest;
 use crate::name::SandboxName;
 use crate::options::millis;
@@ -39,7 +39,7 @@ impl Host {
     }
 
     /// Runs a command in `work_dir`, whether or not there is a record for it.
-    pub(crate) async fn run(&self, name: &SandboxName, work_dir: PathBuf, request: ExecRequest) -> Result<Exec> {
+    pub(crate) fn run(&self, name: &SandboxName, work_dir: PathBuf, request: ExecRequest) -> Result<Exec> {
         check(&request)?;
         if request.user != User::Agent {
             return Err(Error::unsupported("user: on the bare host commands run as the caller"));
@@ -48,13 +48,16 @@ impl Host {
             .args(["internal", "guest"])
             .env_clear()
             .envs(self.config.host_env.iter().map(|(name, value)| (name, value)))
-            .current_dir(&work_dir)
+            // The command goes to its directory by itself, and tells when it cannot.
+            .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .kill_on_drop(true)
             .spawn()
-            .map_err(|error| Error::new(ErrorCode::BackendUnavailable, "the helper executable cannot be run").with_source(error))?;
+            .map_err(|error| {
+                Error::new(ErrorCode::BackendUnavailable, "the helper executable cannot be run").with_source(error)
+            })?;
         let (Some(to), Some(from)) = (helper.stdin.take(), helper.stdout.take()) else {
             return Err(Error::new(ErrorCode::Io, "the helper executable has no pipes"));
         };
@@ -134,7 +137,7 @@ impl Backend for Host {
             record.settings.env.iter().map(|(name, value)| (name.into(), value.into())).collect();
         env.append(&mut request.env);
         request.env = env;
-        self.run(&record.name, work_dir, request).await
+        self.run(&record.name, work_dir, request)
     }
 
     async fn set_network(&self, _dir: &SandboxDir, _policy: &NetworkPolicy) -> Result<()> {

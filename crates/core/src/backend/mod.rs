@@ -60,7 +60,8 @@ impl FromStr for BackendId {
             "native" => Ok(Self::Native),
             "host" => Ok(Self::Host),
             "sbx" | "docker" | "docker-sandbox" | "engine" => {
-                Err(Error::unsupported(format!("the backend '{text}' is not built yet")).with_hint("use 'native' or 'host'"))
+                Err(Error::unsupported(format!("the backend '{text}' is not built yet"))
+                    .with_hint("use 'native' or 'host'"))
             }
             _ => Err(Error::invalid("backend", text, "is not a backend").with_hint("use 'native' or 'host'")),
         }

@@ -33,18 +33,21 @@ pub(crate) async fn connect_exec(
         None => Pipes::make(start.stdin, pipe_owner).map(|(own, theirs)| (Some(own), theirs))?,
     };
     let connection = request(socket, token, start, passed).await?;
-    let mut exec = GuestExec { stdin: None, stdout: None, stderr: None, pty: None, control: Control::Native(Arc::clone(&connection)) };
-    match pipes {
-        Some(pipes) => {
-            exec.stdin = pipes.stdin.map(StdinWriter::pipe).transpose()?;
-            exec.stdout = Some(OutputReader::pipe(pipes.stdout, Listener::Stdout, Arc::clone(&connection))?);
-            exec.stderr = Some(OutputReader::pipe(pipes.stderr, Listener::Stderr, connection)?);
-        }
-        None => {
-            poll_fn(|context| connection.poll_started(context)).await?;
-            let master = connection.take_terminal().ok_or(GuestError::Garbled)?;
-            exec.pty = Some(Pty::native(master, connection)?);
-        }
+    let mut exec = GuestExec {
+        stdin: None,
+        stdout: None,
+        stderr: None,
+        pty: None,
+        control: Control::Native(Arc::clone(&connection)),
+    };
+    if let Some(pipes) = pipes {
+        exec.stdin = pipes.stdin.map(StdinWriter::pipe).transpose()?;
+        exec.stdout = Some(OutputReader::pipe(pipes.stdout, Listener::Stdout, Arc::clone(&connection))?);
+        exec.stderr = Some(OutputReader::pipe(pipes.stderr, Listener::Stderr, connection)?);
+    } else {
+        poll_fn(|context| connection.poll_started(context)).await?;
+        let master = connection.take_terminal().ok_or(GuestError::Garbled)?;
+        exec.pty = Some(Pty::native(master, connection)?);
     }
     Ok(exec)
 }
@@ -88,7 +91,12 @@ pub(crate) async fn connect_exec_with(
     })
 }
 
-async fn request(socket: &Path, token: [u8; 32], start: Start, passed: Vec<OwnedFd>) -> Result<Arc<Connection>, GuestError> {
+async fn request(
+    socket: &Path,
+    token: [u8; 32],
+    start: Start,
+    passed: Vec<OwnedFd>,
+) -> Result<Arc<Connection>, GuestError> {
     let mut message = Vec::with_capacity(1024);
     let versions = Versions { min: OLDEST, max: PROTOCOL };
     ClientMessage::Hello(Hello { versions, token }).encode(0, &mut message).map_err(|_| GuestError::TooLong)?;

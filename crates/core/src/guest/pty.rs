@@ -30,7 +30,10 @@ enum Side {
 impl Pty {
     pub(super) fn native(master: OwnedFd, connection: Arc<Connection>) -> Result<Pty, GuestError> {
         rustix::io::ioctl_fionbio(&master, true).map_err(GuestError::io("prepare the terminal"))?;
-        #[expect(deprecated, reason = "its successor is unsafe, for the sake of descriptors that close early: ours is owned")]
+        #[expect(
+            deprecated,
+            reason = "its successor is unsafe, for the sake of descriptors that close early: ours is owned"
+        )]
         let master = AsyncFd::new(master).map_err(GuestError::io("watch the terminal"))?;
         Ok(Pty { side: Side::Master { master, connection, rest: Rest::default() } })
     }
@@ -86,7 +89,8 @@ impl AsyncRead for Pty {
                 }
                 loop {
                     let mut ready = ready!(master.poll_read_ready(context))?;
-                    let read = |master: &AsyncFd<OwnedFd>| match rustix::io::read(master, buffer.initialize_unfilled()) {
+                    let read = |master: &AsyncFd<OwnedFd>| match rustix::io::read(master, buffer.initialize_unfilled())
+                    {
                         // The other end is closed.
                         Err(Errno::IO) => Ok(0),
                         result => result.map_err(io::Error::from),

@@ -53,10 +53,7 @@ impl StreamGuest {
         W: AsyncWrite + Send + Unpin + 'static,
     {
         let shared = Arc::new(Shared::new());
-        let tasks = [
-            tokio::spawn(read(reader, Arc::clone(&shared))),
-            tokio::spawn(write(writer, Arc::clone(&shared))),
-        ];
+        let tasks = [tokio::spawn(read(reader, Arc::clone(&shared))), tokio::spawn(write(writer, Arc::clone(&shared)))];
         StreamGuest { shared, tasks: Arc::new(Tasks(tasks)) }
     }
 
@@ -66,7 +63,8 @@ impl StreamGuest {
         let id = self.shared.open(|id, out| ClientMessage::Start(start).encode(id, out))?;
         let channel = Channel::new(id, Arc::clone(&self.shared), Arc::clone(&self.tasks));
         let [stdout, stderr] = channel.outputs();
-        let mut exec = GuestExec { stdin: None, stdout: None, stderr: None, pty: None, control: Control::Stream(channel) };
+        let mut exec =
+            GuestExec { stdin: None, stdout: None, stderr: None, pty: None, control: Control::Stream(channel) };
         let Control::Stream(channel) = &exec.control else { return Err(GuestError::Garbled) };
         if tty {
             exec.pty = Some(Pty::channel(channel.input(), stdout));

@@ -20,25 +20,29 @@ use crate::workspace;
 /// What a create did.
 pub(super) struct Outcome {
     pub(super) created: Created,
-    /// A running sandbox whose settings were changed and must be told to it.
-    pub(super) changed: Option<(SandboxDir, Record)>,
+    /// A sandbox that runs and must be told its settings.
+    pub(super) live: Option<(SandboxDir, Record)>,
 }
 
 impl Inner {
-    pub(super) fn create(&self, request: CreateRequest) -> Result<Outcome> {
+    pub(super) fn create(&self, request: &CreateRequest) -> Result<Outcome> {
         refuse_unbuilt(&request.options)?;
         let workspace = workspace::resolve(&request.workspace, &self.config)?;
         self.registry.prepare()?;
         self.sweep_if_due();
-        let _lock = self.registry.lock(&request.name)?;
+        let lock = self.registry.lock(&request.name)?;
         loopbox_init::failpoint!(self.config, "create.locked");
         let dir = self.registry.sandbox(&request.name);
         if let Some((dir, record)) = self.find(&request.name)? {
-            return self.reuse(&dir, record, &request, &workspace);
+            return self.reuse(&dir, record, request, &workspace);
         }
         // Half-made, half-removed or expired: whoever was at it is dead, since the lock is ours.
         self.clear(&dir)?;
-        self.make(&dir, &request, workspace)
+        let made = self.make(&dir, request, workspace);
+        if made.is_err() {
+            self.registry.forget(&request.name, lock);
+        }
+        made
     }
 
     fn reuse(
@@ -58,18 +62,18 @@ impl Inner {
                 return Err(Error::unsupported("limits: cannot be set yet"));
             }
             dir.write_record(&record, Durability::PowerFailure)?;
+            loopbox_init::failpoint!(self.config, "create.settings-written");
         }
-        self.touch(dir);
+        Self::touch(dir);
         let backend = self.backend(record.backend);
         let running = backend.is_running(dir)?;
         if !running {
-            let tools = self.tools(&record)?.0;
-            backend.stop(dir, &record)?;
-            self.start(dir, &record, &tools)?;
-            self.tell(&record.name, EventKind::Started, "");
+            self.restart(dir, &record)?;
         }
-        let created = Created { name: record.name.clone(), new: false, backend: record.backend, notices: self.notices(&record) };
-        Ok(Outcome { created, changed: (changed && running).then(|| (dir.clone(), record)) })
+        let created =
+            Created { name: record.name.clone(), new: false, backend: record.backend, notices: self.notices(&record) };
+        // Also if nothing changed: whoever changed them last may have died before telling.
+        Ok(Outcome { created, live: running.then(|| (dir.clone(), record)) })
     }
 
     fn make(&self, dir: &SandboxDir, request: &CreateRequest, workspace: WorkspaceRecord) -> Result<Outcome> {
@@ -99,20 +103,23 @@ impl Inner {
         }
         self.note_expiry(dir, &record);
         self.tell(&record.name, EventKind::Created, record.agent.as_str());
-        let created = Created { name: record.name.clone(), new: true, backend: record.backend, notices: self.notices(&record) };
-        Ok(Outcome { created, changed: None })
+        let created =
+            Created { name: record.name.clone(), new: true, backend: record.backend, notices: self.notices(&record) };
+        Ok(Outcome { created, live: None })
     }
 
     fn make_from(&self, dir: &SandboxDir, record: &mut Record, tools: &Tools) -> Result<()> {
         make_private_dir(dir.path())?;
+        loopbox_init::failpoint!(self.config, "create.directory-made");
         // The record names what is about to be made, before it is made. Nothing of it outlives a power failure, except
         // files below this very directory, so only the last one is synced.
         dir.write_record(record, Durability::ProcessDeath)?;
         loopbox_init::failpoint!(self.config, "create.recorded");
         self.backend(record.backend).plan(record)?;
+        loopbox_init::failpoint!(self.config, "create.claimed");
         dir.write_record(record, Durability::ProcessDeath)?;
         loopbox_init::failpoint!(self.config, "create.planned");
-        self.touch(dir);
+        Self::touch(dir);
         self.start(dir, record, tools)?;
         loopbox_init::failpoint!(self.config, "create.committed");
         record.phase = Phase::Ready;
@@ -157,11 +164,7 @@ fn same_identity(record: &Record, request: &CreateRequest, workspace: &Workspace
     let fields = [
         ("loopId", text(&record.loop_id), text(&request.loop_id)),
         ("tool", record.agent.to_string(), request.agent.to_string()),
-        (
-            "workDir",
-            record.workspace.canonical.display().to_string(),
-            workspace.canonical.display().to_string(),
-        ),
+        ("workDir", record.workspace.canonical.display().to_string(), workspace.canonical.display().to_string()),
         ("backend", record.backend.to_string(), backend.to_string()),
         ("credentials", format!("{:?}", record.settings.credentials), format!("{credentials:?}")),
     ];

@@ -26,7 +26,7 @@ impl Inner {
             let dir = self.registry.sandbox(&name);
             // One damaged or newer record must not hide the others.
             if let Ok(Some(record)) = dir.find_record()
-                && !self.is_expired(&dir, &record)
+                && !Self::is_expired(&dir, &record)
             {
                 infos.push(self.describe(&dir, &record, false)?);
             }
@@ -52,8 +52,8 @@ impl Inner {
             backend: record.backend,
             state,
             created: record.created,
-            last_used: time(self.last_used(dir, record)),
-            expires: self.expires(dir, record).map(time),
+            last_used: time(Self::last_used(dir, record)),
+            expires: Self::expires(dir, record).map(time),
             pids: if with_pids { backend.pids(dir)? } else { Vec::new() },
             limits: record.settings.limits.clone(),
             network: record.settings.network.clone(),
@@ -88,9 +88,11 @@ impl Inner {
         for profile in crate::AgentProfile::all().iter().filter(|profile| profile.executable.is_some()) {
             let found = crate::agent::Tools::find(profile, &self.config.host_path, self.config.host_home.as_deref());
             checks.push(match found {
-                Ok((_, path)) => {
-                    Check::new(profile.name, CheckStatus::Ok, path.map(|path| path.display().to_string()).unwrap_or_default())
-                }
+                Ok((_, path)) => Check::new(
+                    profile.name,
+                    CheckStatus::Ok,
+                    path.map(|path| path.display().to_string()).unwrap_or_default(),
+                ),
                 Err(error) => {
                     let check = Check::new(profile.name, CheckStatus::Warn, error.describe());
                     check.with_remedy(error.hint().unwrap_or(profile.install))
@@ -109,7 +111,7 @@ impl Inner {
         let mut request = CreateRequest::new(name.clone(), AgentName::parse("shell")?, &workspace);
         request.options.backend = Some(BackendId::Native);
         request.options.network = Some(NetworkOptions::default());
-        let made = self.create(request).map(|_| ());
+        let made = self.create(&request).map(|_| ());
         let removed = self.remove(&name, crate::EventKind::Removed).map(|_| ());
         let _left = std::fs::remove_dir(&workspace);
         made.and(removed)

@@ -27,6 +27,7 @@ mod remove;
 
 pub use remove::sweep;
 
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -81,16 +82,26 @@ impl Loopbox {
     /// Makes a sandbox, finds the one that exists, or starts one that is stopped. Retried and racing calls end with the
     /// same sandbox.
     pub async fn create(&self, request: CreateRequest) -> Result<Created> {
-        let live = self.blocking(move |inner| inner.create(request)).await?;
-        if let Some((dir, record)) = &live.changed {
-            // A running sandbox takes its new policy and lifetime at once.
-            let backend = self.0.backend(record.backend);
-            if backend.capabilities().live_policy {
-                backend.set_network(dir, &record.settings.network).await?;
-                control::set_ttl(&dir.run(), record.settings.ttl_ms).await?;
+        let outcome = self.blocking(move |inner| inner.create(&request)).await?;
+        if let Some((dir, record)) = &outcome.live {
+            // A running sandbox takes its policy and lifetime at once.
+            match self.tell_settings(dir, record).await {
+                // It ended since: it takes them when it is started.
+                Err(error)
+                    if error.code() == ErrorCode::SandboxDied && !self.0.backend(record.backend).is_running(dir)? => {}
+                told => told?,
             }
         }
-        Ok(live.created)
+        Ok(outcome.created)
+    }
+
+    async fn tell_settings(&self, dir: &SandboxDir, record: &Record) -> Result<()> {
+        let backend = self.0.backend(record.backend);
+        if backend.capabilities().live_policy {
+            backend.set_network(dir, &record.settings.network).await?;
+            control::set_ttl(&dir.run(), record.settings.ttl_ms).await?;
+        }
+        Ok(())
     }
 
     /// Starts a command. A stopped sandbox is started first.
@@ -133,7 +144,7 @@ impl Loopbox {
 
     /// Every sandbox, by name.
     pub async fn list(&self) -> Result<Vec<SandboxInfo>> {
-        self.blocking(|inner| inner.list()).await
+        self.blocking(Inner::list).await
     }
 
     /// The processes inside a sandbox, its init first; none if it is stopped.
@@ -172,12 +183,12 @@ impl Loopbox {
 
     /// Removes what has expired, and what crashes left behind.
     pub async fn prune(&self) -> Result<PruneReport> {
-        self.blocking(|inner| inner.prune()).await
+        self.blocking(Inner::prune).await
     }
 
     /// Removes every sandbox.
     pub async fn reset(&self) -> Result<Vec<SandboxName>> {
-        self.blocking(|inner| inner.reset()).await
+        self.blocking(Inner::reset).await
     }
 
     /// Changes the egress policy of a sandbox, at once if it runs; what the options leave out stays.
@@ -193,6 +204,7 @@ impl Loopbox {
                 }
                 record.settings.network = options.apply(&record.settings.network);
                 dir.write_record(&record, Durability::PowerFailure)?;
+                loopbox_init::failpoint!(inner.config, "network.recorded");
                 let running = backend.is_running(&dir)?;
                 Ok((dir, record, running))
             })
@@ -217,7 +229,7 @@ impl Loopbox {
     /// What happened to sandboxes, and with `follow` what will.
     pub fn events(&self, follow: bool) -> Result<Events> {
         self.0.registry.prepare()?;
-        Events::open(self.0.registry.events(), follow)
+        Events::open(&self.0.registry.events(), follow)
     }
 
     /// The detached commands of a sandbox, oldest first.
@@ -228,7 +240,8 @@ impl Loopbox {
 
     /// What a detached command wrote, and with `follow` what it will write.
     pub async fn log_follower(&self, name: &SandboxName, id: &str, follow: bool) -> Result<LogFollower> {
-        let (dir, _) = self.0.existing(name)?;
+        let name = name.clone();
+        let (dir, _) = self.blocking(move |inner| inner.existing(&name)).await?;
         LogFollower::open(&dir.logs(), id, follow)
     }
 
@@ -248,7 +261,7 @@ impl Loopbox {
             }
             (None, Some(work_dir)) => {
                 let work_dir = work_dir.clone();
-                self.0.host.run(name, work_dir, request).await
+                self.0.host.run(name, work_dir, request)
             }
             (None, None) => Err(self.0.registry.sandbox(name).not_found()),
         }
@@ -258,11 +271,11 @@ impl Loopbox {
     async fn ready(&self, name: &SandboxName) -> Result<(SandboxDir, Record)> {
         let dir = self.0.registry.sandbox(name);
         let record = dir.record()?;
-        if record.phase != Phase::Ready || self.0.is_expired(&dir, &record) {
+        if record.phase != Phase::Ready || Inner::is_expired(&dir, &record) {
             return self.ensure_running(name).await;
         }
         workspace::verify(&record.workspace)?;
-        self.0.touch(&dir);
+        Inner::touch(&dir);
         Ok((dir, record))
     }
 
@@ -292,7 +305,8 @@ impl Inner {
     /// The record of a sandbox that exists and is not on its way out.
     fn find(&self, name: &SandboxName) -> Result<Option<(SandboxDir, Record)>> {
         let dir = self.registry.sandbox(name);
-        let record = dir.find_record()?.filter(|record| record.phase == Phase::Ready && !self.is_expired(&dir, record));
+        let record =
+            dir.find_record()?.filter(|record| record.phase == Phase::Ready && !Self::is_expired(&dir, record));
         Ok(record.map(|record| (dir, record)))
     }
 
@@ -308,15 +322,23 @@ impl Inner {
         let _lock = self.registry.lock(name)?;
         let (dir, record) = self.existing(name)?;
         workspace::verify(&record.workspace)?;
-        self.touch(&dir);
+        Self::touch(&dir);
         let backend = self.backend(record.backend);
         if !backend.is_running(&dir)? {
-            let tools = self.tools(&record)?.0;
-            backend.stop(&dir, &record)?;
-            self.start(&dir, &record, &tools)?;
-            self.tell(name, EventKind::Started, "");
+            self.restart(&dir, &record)?;
         }
         Ok((dir, record))
+    }
+
+    /// Starts what does not run any more. The lock is held.
+    fn restart(&self, dir: &SandboxDir, record: &Record) -> Result<()> {
+        let tools = self.tools(record)?.0;
+        self.backend(record.backend).stop(dir, record)?;
+        loopbox_init::failpoint!(self.config, "start.stopped");
+        self.start(dir, record, &tools)?;
+        self.tell(&record.name, EventKind::Started, "");
+        loopbox_init::failpoint!(self.config, "start.committed");
+        Ok(())
     }
 
     fn start(&self, dir: &SandboxDir, record: &Record, tools: &Tools) -> Result<()> {
@@ -331,10 +353,15 @@ impl Inner {
         let (dir, record) = self.existing(name)?;
         let backend = self.backend(record.backend);
         if !backend.capabilities().stop_start {
-            return Err(Error::unsupported(format!("stop: a sandbox on the {} backend has nothing that runs", record.backend)));
+            return Err(Error::unsupported(format!(
+                "stop: a sandbox on the {} backend has nothing that runs",
+                record.backend
+            )));
         }
+        loopbox_init::failpoint!(self.config, "stop.locked");
         let was_running = backend.is_running(&dir)?;
         backend.stop(&dir, &record)?;
+        loopbox_init::failpoint!(self.config, "stop.stopped");
         if was_running {
             self.tell(name, EventKind::Stopped, "");
         }
@@ -351,25 +378,25 @@ impl Inner {
     }
 
     /// Notes that the sandbox is used now.
-    fn touch(&self, dir: &SandboxDir) {
+    fn touch(dir: &SandboxDir) {
         // If this fails the sandbox expires early, which the next create puts right.
-        if let Ok(file) = std::fs::File::options().create(true).append(true).open(dir.join("used")) {
+        if let Ok(file) = std::fs::File::options().create(true).append(true).mode(0o600).open(dir.join("used")) {
             let _unsupported = file.set_modified(SystemTime::now());
         }
     }
 
-    fn last_used(&self, dir: &SandboxDir, record: &Record) -> SystemTime {
+    fn last_used(dir: &SandboxDir, record: &Record) -> SystemTime {
         let modified = std::fs::metadata(dir.join("used")).and_then(|metadata| metadata.modified());
         modified.unwrap_or_else(|_| record.created.into())
     }
 
-    fn expires(&self, dir: &SandboxDir, record: &Record) -> Option<SystemTime> {
+    fn expires(dir: &SandboxDir, record: &Record) -> Option<SystemTime> {
         let ttl = Duration::from_millis(record.settings.ttl_ms);
-        (!ttl.is_zero()).then(|| self.last_used(dir, record) + ttl)
+        (!ttl.is_zero()).then(|| Self::last_used(dir, record) + ttl)
     }
 
-    fn is_expired(&self, dir: &SandboxDir, record: &Record) -> bool {
-        self.expires(dir, record).is_some_and(|expires| expires <= SystemTime::now())
+    fn is_expired(dir: &SandboxDir, record: &Record) -> bool {
+        Self::expires(dir, record).is_some_and(|expires| expires <= SystemTime::now())
     }
 
     fn tell(&self, name: &SandboxName, kind: EventKind, detail: &str) {
@@ -383,7 +410,8 @@ impl Inner {
 /// Refuses options that are documented and not built yet: what is accepted has its effect.
 fn refuse_unbuilt(options: &CreateOptions) -> Result<()> {
     use crate::options::{AgentConfig, CredentialsMode};
-    let refuse = |what: &str, hint: &str| Err(Error::unsupported(format!("{what}: not built yet")).with_hint(hint.to_owned()));
+    let refuse =
+        |what: &str, hint: &str| Err(Error::unsupported(format!("{what}: not built yet")).with_hint(hint.to_owned()));
     if options.template.is_some() {
         return refuse("template", "leave it out: a sandbox sees the host's system directories");
     }

@@ -1,10 +1,12 @@
 //! The end of sandboxes: destroy, rm, prune, expiry, and what crashes left.
 
 use std::fs::{self, File};
+use std::os::unix::fs::OpenOptionsExt;
 use std::process::{Command, Stdio};
 use std::time::SystemTime;
 
 use super::Inner;
+use crate::backend::Native;
 use crate::backend::native::find_helper;
 use crate::error::{ErrorCode, Result};
 use crate::events::{self, EventKind};
@@ -20,16 +22,18 @@ const NEXT_EXPIRY: &str = "next-expiry";
 impl Inner {
     pub(super) fn remove(&self, name: &SandboxName, why: EventKind) -> Result<bool> {
         let dir = self.registry.sandbox(name);
-        if !dir.path().exists() {
+        if !dir.path().exists() && !self.registry.has_lock(name) {
             return Ok(false);
         }
-        let _lock = self.registry.lock(name)?;
+        let lock = self.registry.lock(name)?;
         loopbox_init::failpoint!(self.config, "remove.locked");
-        let existed = self.find(name)?.is_some();
+        let existed = matches!(self.find(name), Ok(Some(_)));
         self.clear(&dir)?;
+        self.registry.forget(name, lock);
         if existed {
             self.tell(name, why, "");
         }
+        loopbox_init::failpoint!(self.config, "remove.released");
         self.sweep_trash();
         Ok(existed)
     }
@@ -37,8 +41,11 @@ impl Inner {
     pub(super) fn destroy_loop(&self, loop_id: &LoopId) -> Result<Vec<SandboxName>> {
         let mut removed = Vec::new();
         for name in self.registry.names()? {
-            let record = self.registry.sandbox(&name).find_record()?;
-            if record.is_some_and(|record| record.loop_id.as_ref() == Some(loop_id)) && self.remove(&name, EventKind::Removed)? {
+            // A damaged record of another sandbox must not keep this loop's from being destroyed.
+            let record = self.registry.sandbox(&name).find_record().ok().flatten();
+            if record.is_some_and(|record| record.loop_id.as_ref() == Some(loop_id))
+                && self.remove(&name, EventKind::Removed)?
+            {
                 removed.push(name);
             }
         }
@@ -76,7 +83,7 @@ impl Inner {
             Err(error) if error.code() == ErrorCode::StateTooNew => return Err(error),
             // Without a record nothing was made yet, or the record was damaged: what runs is told by runtime.json.
             Ok(None) | Err(_) => {
-                self.native.stop_unrecorded(dir)?;
+                Native::stop_unrecorded(dir)?;
                 self.registry.discard(dir)?;
             }
         }
@@ -88,13 +95,13 @@ impl Inner {
         let mut report = PruneReport::default();
         for name in self.registry.names()? {
             // What is being made or removed right now is somebody else's business.
-            let Some(_lock) = self.registry.try_lock(&name)? else { continue };
+            let Some(lock) = self.registry.try_lock(&name)? else { continue };
             let dir = self.registry.sandbox(&name);
             let reason = match dir.find_record() {
                 Ok(Some(record)) => match record.phase {
                     Phase::Creating => Some(("half-made", None)),
                     Phase::Removing => Some(("half-removed", None)),
-                    Phase::Ready if self.is_expired(&dir, &record) => Some(("expired", Some(EventKind::Expired))),
+                    Phase::Ready if Self::is_expired(&dir, &record) => Some(("expired", Some(EventKind::Expired))),
                     Phase::Ready => None,
                 },
                 Ok(None) => Some(("without a record", None)),
@@ -102,15 +109,26 @@ impl Inner {
             };
             if let Some((reason, event)) = reason {
                 self.clear(&dir)?;
+                loopbox_init::failpoint!(self.config, "prune.cleared");
                 if let Some(event) = event {
                     self.tell(&name, event, "");
                 }
                 report.reasons.insert(name.to_string(), reason.to_owned());
+                self.registry.forget(&name, lock);
                 report.removed.push(name);
             }
         }
-        let ids: Vec<String> = self.records()?.into_iter().map(|(_, record)| record.id).collect();
-        self.native.release_orphans(|id| ids.iter().any(|known| known == id));
+        for name in self.registry.locked_names()? {
+            if let Some(lock) = self.registry.try_lock(&name)? {
+                self.registry.forget(&name, lock);
+            }
+        }
+        // The claims are looked at before the records: a record is there before what it claims.
+        let claims = self.native.claims();
+        if let Some(ids) = self.ids()? {
+            claims.release_orphans(|id| ids.iter().any(|known| known == id));
+        }
+        loopbox_init::failpoint!(self.config, "prune.released");
         empty_trash(&self.registry.trash())?;
         events::shorten(&self.registry.events())?;
         self.plan_next_sweep()?;
@@ -128,7 +146,7 @@ impl Inner {
 
     /// Moves the next sweep forward to the expiry of a new sandbox.
     pub(super) fn note_expiry(&self, dir: &SandboxDir, record: &Record) {
-        if let Some(expires) = self.expires(dir, record) {
+        if let Some(expires) = Self::expires(dir, record) {
             let path = self.registry.root().join(NEXT_EXPIRY);
             let known = fs::metadata(&path).and_then(|metadata| metadata.modified());
             if known.map_or(true, |known| expires < known) {
@@ -138,7 +156,7 @@ impl Inner {
     }
 
     fn plan_next_sweep(&self) -> Result<()> {
-        let next = self.records()?.iter().filter_map(|(dir, record)| self.expires(dir, record)).min();
+        let next = self.records()?.iter().filter_map(|(dir, record)| Self::expires(dir, record)).min();
         self.set_next_sweep(next);
         Ok(())
     }
@@ -147,9 +165,18 @@ impl Inner {
         let path = self.registry.root().join(NEXT_EXPIRY);
         // Without the file nothing is swept by the way; `ls` and `prune` look at every sandbox anyway.
         let _ignored = match at {
-            Some(at) => File::options().create(true).append(true).open(&path).and_then(|file| file.set_modified(at)),
+            Some(at) => {
+                File::options().create(true).append(true).mode(0o600).open(&path).and_then(|file| file.set_modified(at))
+            }
             None => fs::remove_file(&path),
         };
+    }
+
+    /// The ids of all sandboxes; none as long as there is one whose record cannot be read.
+    fn ids(&self) -> Result<Option<Vec<String>>> {
+        let read = |name| Some(self.registry.sandbox(&name).find_record().ok()?.map(|record| record.id));
+        let ids: Option<Vec<_>> = self.registry.names()?.into_iter().map(read).collect();
+        Ok(ids.map(|ids| ids.into_iter().flatten().collect()))
     }
 
     fn records(&self) -> Result<Vec<(SandboxDir, Record)>> {

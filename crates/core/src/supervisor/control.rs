@@ -14,8 +14,8 @@ use std::sync::Arc;
 use loopbox_egress::{CompiledPolicy, NetworkPolicy};
 use loopbox_init::protocol;
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recvmsg,
-    sendmsg,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
+    recvmsg, sendmsg,
 };
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
@@ -36,7 +36,10 @@ enum Request {
     SetNetwork(NetworkPolicy),
     SetTtl(u64),
     /// Run a command that belongs to the sandbox; its pipes come along, made by the caller.
-    Exec { entry: LogEntry, start: protocol::Start },
+    Exec {
+        entry: LogEntry,
+        start: protocol::Start,
+    },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -152,17 +155,39 @@ async fn request(run: &Path, request: Request, fds: Vec<OwnedFd>) -> Result<()> 
     let reply = tokio::task::spawn_blocking(move || ask(&run, &request, &fds))
         .await
         .map_err(|error| Error::io("asking the supervisor", std::io::Error::other(error)))?;
-    match reply.map_err(|error| Error::new(ErrorCode::SandboxDied, "the sandbox's supervisor does not answer").with_source(error))? {
+    match reply.map_err(|error| {
+        Error::new(ErrorCode::SandboxDied, "the sandbox's supervisor does not answer").with_source(error)
+    })? {
         Reply::Done => Ok(()),
-        Reply::Failed { code, message } => Err(Error::new(ErrorCode::from_name(&code).unwrap_or(ErrorCode::Io), message)),
+        Reply::Failed { code, message } => {
+            Err(Error::new(ErrorCode::from_name(&code).unwrap_or(ErrorCode::Io), message))
+        }
     }
+}
+
+/// Whether somebody listens on that socket in `run`.
+pub(crate) fn accepts(run: &Path, socket: &str) -> bool {
+    connect(run, socket).is_ok()
+}
+
+/// The process that listens on the control socket.
+pub(crate) fn supervisor(run: &Path) -> Option<OwnedFd> {
+    let listener = || rustix::net::sockopt::socket_peercred(connect(run, "control.sock").ok()?).ok();
+    let pid = listener()?.pid;
+    let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok()?;
+    // It listens still, so its number was not given to another process before it was opened.
+    (listener()?.pid == pid).then_some(pidfd)
+}
+
+/// The directory is reached by descriptor: its path may be longer than a socket's address can be.
+fn connect(run: &Path, socket: &str) -> std::io::Result<StdUnixStream> {
+    let dir = std::fs::File::open(run)?;
+    StdUnixStream::connect(format!("/proc/self/fd/{}/{socket}", dir.as_raw_fd()))
 }
 
 fn ask(run: &Path, request: &Request, fds: &[OwnedFd]) -> std::io::Result<Reply> {
     let bytes = serde_json::to_vec(request)?;
-    // The directory is reached by descriptor: its path may be longer than a socket's address can be.
-    let dir = std::fs::File::open(run)?;
-    let mut stream = StdUnixStream::connect(format!("/proc/self/fd/{}/control.sock", dir.as_raw_fd()))?;
+    let mut stream = connect(run, "control.sock")?;
     let fds: Vec<BorrowedFd<'_>> = fds.iter().map(AsFd::as_fd).collect();
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
     let mut control = SendAncillaryBuffer::new(&mut space);

@@ -20,11 +20,11 @@ pub(crate) use detached::Pipes;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{OpenOptionsExt, chown};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
-use loopbox_init::sandbox::{self, GuestAccess, Launched, LaunchError};
+use loopbox_init::sandbox::{self, GuestAccess, LaunchError, Launched};
 use rustix::process::Signal;
 
 use crate::backend::native::{Answer, Instructions};
@@ -49,9 +49,14 @@ pub fn main() -> i32 {
         }
     };
     // Until its caller has written down that the sandbox exists, the sandbox ends with the caller.
-    if answer(&mut caller, &Answer::Ready).is_err() || !committed(&mut caller) {
+    if answer(&mut caller, &Answer::Ready).is_err() {
         return 0;
     }
+    loopbox_init::failpoint!(made.instructions.spec, "supervisor.answered");
+    if !committed(&mut caller) {
+        return 0;
+    }
+    loopbox_init::failpoint!(made.instructions.spec, "supervisor.committed");
     drop(caller);
     match serve::run(made) {
         Ok(()) => 0,
@@ -78,7 +83,9 @@ struct Supervised {
 
 fn prepare(stdin: OwnedFd) -> Result<Supervised> {
     let instructions = read_instructions(&stdin)?;
+    loopbox_init::failpoint!(instructions.spec, "supervisor.instructed");
     sandbox::detach().map_err(|errno| Error::io("detaching from the caller", errno))?;
+    loopbox_init::failpoint!(instructions.spec, "supervisor.detached");
     let name = SandboxName::parse(&instructions.name)?;
     let dir = SandboxDir::at(instructions.dir.clone());
     let guest = listen(&dir.run(), "init.sock", instructions.supervisor_id)?;
@@ -88,6 +95,7 @@ fn prepare(stdin: OwnedFd) -> Result<Supervised> {
     let events = events::open(&instructions.events)?;
     let used = File::open(dir.join("used")).map_err(|error| Error::io("opening the time of last use", error))?;
     let token = control::parse_token(&instructions.token)?;
+    loopbox_init::failpoint!(instructions.spec, "supervisor.listening");
     let keep = stdin.try_clone().map_err(|error| Error::io("keeping the lock", error))?;
     let access = GuestAccess { listener: OwnedFd::from(guest), token, keep: vec![keep] };
     let launched = sandbox::launch(&instructions.spec, access).map_err(explain)?;
@@ -135,7 +143,9 @@ fn finish(
 fn read_instructions(stdin: &OwnedFd) -> Result<Instructions> {
     let mut bytes = Vec::new();
     let file = File::from(stdin.try_clone().map_err(|error| Error::io("reading the instructions", error))?);
-    file.take(16 * 1024 * 1024).read_to_end(&mut bytes).map_err(|error| Error::io("reading the instructions", error))?;
+    file.take(16 * 1024 * 1024)
+        .read_to_end(&mut bytes)
+        .map_err(|error| Error::io("reading the instructions", error))?;
     let version = serde_json::from_slice::<serde_json::Value>(&bytes).ok();
     let version = version.as_ref().and_then(|value| value.get("version")?.as_str());
     if version != Some(env!("CARGO_PKG_VERSION")) {
@@ -178,6 +188,7 @@ fn open_log(path: &Path) -> Result<File> {
         .read(true)
         .append(true)
         .create(true)
+        .mode(0o600)
         .open(path)
         .map_err(|error| Error::io(format!("opening {}", path.display()), error))
 }
@@ -218,7 +229,8 @@ fn explain(error: LaunchError) -> Error {
         "this machine does not let ordinary users make user namespaces; `loopbox doctor` says what to change"
     } else if error.step.contains("overlay") {
         "the state directory's file system cannot hold an overlay's upper layer; set LOOPBOX_STATE_DIR to a directory on ext4, xfs or btrfs"
-    } else if error.step.contains("restricting the mount of") && error.errno == rustix::io::Errno::INVAL.raw_os_error() {
+    } else if error.step.contains("restricting the mount of") && error.errno == rustix::io::Errno::INVAL.raw_os_error()
+    {
         "the workspace's file system cannot be idmapped; run loopbox as the ordinary user who owns the workspace"
     } else {
         "`loopbox doctor` checks what the native backend needs"

@@ -26,7 +26,8 @@ pub(super) fn run(supervised: Supervised) -> io::Result<()> {
 }
 
 async fn serve(supervised: Supervised) -> io::Result<()> {
-    let Supervised { name, instructions, init, listeners, control, run, logs, egress_log, events, used, _lock } = supervised;
+    let Supervised { name, instructions, init, listeners, control, run, logs, egress_log, events, used, _lock } =
+        supervised;
     let shutdown = CancellationToken::new();
     let (policy, policies) = watch::channel(Arc::new(CompiledPolicy::new(&instructions.policy)));
     let (ttl, ttls) = watch::channel(instructions.ttl_ms);
@@ -41,7 +42,13 @@ async fn serve(supervised: Supervised) -> io::Result<()> {
         tokio::spawn(Arc::clone(&proxy).serve(listener, shutdown.clone()));
     }
     let control_socket = UnixListener::from_std(control)?;
-    let control = Control::new(policy, ttl, run, logs, super::control::parse_token(&instructions.token).map_err(io::Error::other)?);
+    let control = Control::new(
+        policy,
+        ttl,
+        run,
+        logs,
+        super::control::parse_token(&instructions.token).map_err(io::Error::other)?,
+    );
     tokio::spawn(Arc::new(control).serve(control_socket));
 
     let init = readable(init)?;
@@ -50,12 +57,12 @@ async fn serve(supervised: Supervised) -> io::Result<()> {
         () = expiry(used, ttls) => (EventKind::Expired, ""),
     };
     let _told = events::append(&events, &name, ended.0, ended.1);
-    end(init.get_ref()).await
+    end(init.get_ref())
 }
 
 /// Ends init and with it everything inside. What is on disk is removed by the next loopbox call: this process has
 /// given up what that takes.
-async fn end(init: &OwnedFd) -> io::Result<()> {
+fn end(init: &OwnedFd) -> io::Result<()> {
     match rustix::process::pidfd_send_signal(init, Signal::KILL) {
         Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
         Err(errno) => Err(errno.into()),
@@ -66,15 +73,14 @@ async fn end(init: &OwnedFd) -> io::Result<()> {
 async fn expiry(used: std::fs::File, mut ttls: watch::Receiver<u64>) {
     loop {
         let ttl = *ttls.borrow_and_update();
-        let left = match ttl {
-            0 => LOOK_AGAIN_AFTER,
-            _ => {
-                let used = used.metadata().and_then(|metadata| metadata.modified()).unwrap_or_else(|_| SystemTime::now());
-                let over = used + Duration::from_millis(ttl);
-                match over.duration_since(SystemTime::now()) {
-                    Ok(left) if !left.is_zero() => left,
-                    _ => return,
-                }
+        let left = if ttl == 0 {
+            LOOK_AGAIN_AFTER
+        } else {
+            let used = used.metadata().and_then(|metadata| metadata.modified()).unwrap_or_else(|_| SystemTime::now());
+            let over = used + Duration::from_millis(ttl);
+            match over.duration_since(SystemTime::now()) {
+                Ok(left) if !left.is_zero() => left,
+                _ => return,
             }
         };
         tokio::select! {

@@ -79,8 +79,7 @@ fn send(channel: &OwnedFd, bytes: &[u8], fds: &[OwnedFd]) -> Result<(), Errno> {
 fn receive(channel: &OwnedFd, bytes: &mut [u8]) -> Result<(usize, Vec<OwnedFd>), Errno> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
-    let message =
-        recvmsg(channel, &mut [std::io::IoSliceMut::new(bytes)], &mut control, RecvFlags::CMSG_CLOEXEC)?;
+    let message = recvmsg(channel, &mut [std::io::IoSliceMut::new(bytes)], &mut control, RecvFlags::CMSG_CLOEXEC)?;
     let mut fds = Vec::new();
     for received in control.drain() {
         if let RecvAncillaryMessage::ScmRights(rights) = received {

@@ -101,7 +101,10 @@ fn fork_init(spec: &SandboxSpec, cgroup: Option<&OwnedFd>) -> Result<Option<Pid>
             let made = super::ids::become_ids(base, base).and_then(|()| fork(namespaces | libc::CLONE_PARENT, None));
             let answer = match made {
                 Ok(Side::Child) => return Ok(None),
-                Ok(Side::Parent(pid)) => pid.as_raw_nonzero().get(),
+                Ok(Side::Parent(pid)) => {
+                    failpoint!(spec, "between.init-cloned");
+                    pid.as_raw_nonzero().get()
+                }
                 Err(errno) => -errno.raw_os_error(),
             };
             let _gone = rustix::io::write(&tell, &answer.to_ne_bytes());
@@ -155,6 +158,7 @@ fn init(
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).step("asking to die with the supervisor")?;
     // From here on the sandbox's own cgroup looks like the root of the hierarchy.
     privileges::own_cgroup_namespace().step("making the cgroup namespace")?;
+    failpoint!(spec, "init.placed");
     let tree = match (cgroup, spec.cgroup.as_ref().map(|cgroup| cgroup.version)) {
         (Some(dir), Some(CgroupVersion::V2)) => TreeControl::CgroupV2 { dir },
         (Some(dir), Some(CgroupVersion::FreezerV1)) => TreeControl::FreezerV1 { dir },

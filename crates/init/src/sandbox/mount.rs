@@ -22,7 +22,12 @@ pub(super) fn clone_tree(source: &Path) -> Result<OwnedFd, Errno> {
 
 /// Restricts a detached mount to what `access` allows; `users` is the user namespace of an idmapped one.
 pub(super) fn restrict(tree: BorrowedFd<'_>, access: Access, users: Option<BorrowedFd<'_>>) -> Result<(), Errno> {
-    let mut attr = libc::mount_attr { attr_set: libc::MOUNT_ATTR_NOSUID, attr_clr: 0, propagation: libc::MS_PRIVATE, userns_fd: 0 };
+    let mut attr = libc::mount_attr {
+        attr_set: libc::MOUNT_ATTR_NOSUID,
+        attr_clr: 0,
+        propagation: libc::MS_PRIVATE,
+        userns_fd: 0,
+    };
     match access {
         Access::ReadOnly | Access::OwnedBy { read_only: true, .. } => {
             attr.attr_set |= libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NODEV;
@@ -56,7 +61,11 @@ fn set_attributes(tree: BorrowedFd<'_>, recursive: bool, attr: &mut libc::mount_
             size_of::<libc::mount_attr>(),
         )
     };
-    if result == 0 { Ok(()) } else { Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::INVAL)) }
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::INVAL))
+    }
 }
 
 /// Puts a detached mount on top of the directory or file `target`.
@@ -120,7 +129,8 @@ fn escape_lower(path: &[u8]) -> Vec<u8> {
 /// Gives this mount namespace no more events from the host's, and none to it.
 pub(super) fn make_private() -> Result<(), Errno> {
     let mut attr = libc::mount_attr { attr_set: 0, attr_clr: 0, propagation: libc::MS_PRIVATE, userns_fd: 0 };
-    let root = rustix::fs::open("/", rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC, rustix::fs::Mode::empty())?;
+    let root =
+        rustix::fs::open("/", rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC, rustix::fs::Mode::empty())?;
     set_attributes(root.as_fd(), true, &mut attr)
 }
 

@@ -113,9 +113,8 @@ impl Root {
         while let Some(name) = components.next() {
             let mode = if components.peek().is_none() { mode } else { 0o755 };
             match mkdirat(&fd, name, Mode::from_raw_mode(mode)) {
-                Ok(()) | Err(Errno::EXIST) => {}
                 // A read-only or foreign directory may hold it already.
-                Err(Errno::ROFS | Errno::ACCESS | Errno::PERM) => {}
+                Ok(()) | Err(Errno::EXIST | Errno::ROFS | Errno::ACCESS | Errno::PERM) => {}
                 Err(errno) => return Err(errno),
             }
             fd = openat2(
@@ -142,7 +141,13 @@ impl Root {
             Ok(_) | Err(Errno::EXIST | Errno::ROFS | Errno::ACCESS) => {}
             Err(errno) => return Err(errno),
         }
-        openat2(&parent, &name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::NO_SYMLINKS)
+        openat2(
+            &parent,
+            &name,
+            OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+            Mode::empty(),
+            ResolveFlags::NO_SYMLINKS,
+        )
     }
 
     fn file(&self, target: &Path, content: &str, mode: u32) -> Result<(), LaunchError> {
@@ -192,7 +197,8 @@ fn protect_proc(root: &Root) -> Result<(), LaunchError> {
         let path = PathBuf::from("proc").join(name);
         let Ok(point) = root.open(&path, OFlags::PATH) else { continue };
         // A path through /proc/self/fd names the very object that was opened.
-        let tree = mount::clone_tree(Path::new(&format!("/proc/self/fd/{}", point.as_raw_fd()))).on("protecting", &path)?;
+        let tree =
+            mount::clone_tree(Path::new(&format!("/proc/self/fd/{}", point.as_raw_fd()))).on("protecting", &path)?;
         mount::restrict(tree.as_fd(), Access::ReadOnly, None).on("protecting", &path)?;
         mount::attach(tree.as_fd(), point.as_fd()).on("protecting", &path)?;
     }

@@ -67,9 +67,9 @@ impl Mappings {
     /// Shows the owner of a directory of the host's as `agent`.
     fn of_owner(&mut self, access: Access, ids: IdMap) -> Result<Option<&OwnedFd>, LaunchError> {
         let Access::OwnedBy { uid, gid, .. } = access else { return Ok(None) };
-        let (agent_uid, agent_gid) = ids.agent();
+        let agent = ids.agent();
         let one = |from, to| Mapping { from, to, count: 1 };
-        self.find(one(uid, agent_uid), one(gid, agent_gid)).map(Some)
+        self.find(one(uid, agent.0), one(gid, agent.1)).map(Some)
     }
 
     /// Shows the system's files as inner root's, so that package managers may replace them in the layer.
@@ -81,13 +81,10 @@ impl Mappings {
 
     fn find(&mut self, uids: Mapping, gids: Mapping) -> Result<&OwnedFd, LaunchError> {
         let known = self.0.iter().position(|(key, _)| *key == (uids, gids));
-        let index = match known {
-            Some(index) => index,
-            None => {
-                self.0.push(((uids, gids), mapping(uids, gids)?));
-                self.0.len() - 1
-            }
-        };
+        let index = known.unwrap_or(self.0.len());
+        if known.is_none() {
+            self.0.push(((uids, gids), mapping(uids, gids)?));
+        }
         Ok(&self.0[index].1)
     }
 }

@@ -7,6 +7,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use loopbox_init::sandbox::{Cgroup, CgroupVersion};
 
@@ -52,9 +53,20 @@ pub(super) fn make(cgroup: &Cgroup, uid: u32) -> Result<()> {
     Ok(())
 }
 
-/// Removes the cgroup with what is below it. Its processes are dead.
-pub(super) fn remove(cgroup: &Cgroup) -> Result<()> {
-    remove_tree(&cgroup.dir).map_err(|error| Error::io(format!("removing cgroup {}", cgroup.dir.display()), error))
+/// Removes the cgroup with what is below it. Its processes are dead or about to be: one that dies is in its cgroup for a
+/// moment longer than in any other respect.
+pub(super) fn remove(cgroup: &Cgroup, within: Duration) -> Result<()> {
+    let deadline = Instant::now() + within;
+    loop {
+        match remove_tree(&cgroup.dir) {
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy && Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            removed => {
+                return removed.map_err(|error| Error::io(format!("removing cgroup {}", cgroup.dir.display()), error));
+            }
+        }
+    }
 }
 
 fn remove_tree(dir: &Path) -> io::Result<()> {

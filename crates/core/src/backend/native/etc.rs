@@ -48,7 +48,10 @@ pub(super) fn entries(record: &Record) -> Vec<Entry> {
         ("hostname", format!("{hostname}\n")),
         // Only what goes through the egress proxy is resolved, on the host's side.
         ("resolv.conf", "nameserver 127.0.0.1\noptions attempts:1 timeout:1\n".to_owned()),
-        ("nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n".to_owned()),
+        (
+            "nsswitch.conf",
+            "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n".to_owned(),
+        ),
         ("machine-id", format!("{}\n", machine_id(record))),
         ("gitconfig", gitconfig(record)),
     ];
@@ -90,12 +93,16 @@ fn machine_id(record: &Record) -> String {
 }
 
 fn gitconfig(record: &Record) -> String {
-    let mut text = String::from("[commit]\n\tgpgsign = false\n[branch]\n\tautoSetupMerge = false\n[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n[safe]\n");
+    use std::fmt::Write as _;
+    let mut text = String::from(
+        "[commit]\n\tgpgsign = false\n[branch]\n\tautoSetupMerge = false\n[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n[safe]\n",
+    );
     for path in [&record.workspace.canonical, &record.workspace.given] {
-        text.push_str(&format!("\tdirectory = {}\n", quote(&path.to_string_lossy())));
+        let _infallible = writeln!(text, "\tdirectory = {}", quote(&path.to_string_lossy()));
     }
     if let Some(identity) = &record.settings.git_identity {
-        text.push_str(&format!("[user]\n\tname = {}\n\temail = {}\n", quote(&identity.name), quote(&identity.email)));
+        let (name, email) = (quote(&identity.name), quote(&identity.email));
+        let _infallible = write!(text, "[user]\n\tname = {name}\n\temail = {email}\n");
     }
     text
 }

@@ -6,12 +6,12 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use loopbox_init::protocol;
 
-use crate::explain::explain;
 use crate::error::{Error, ErrorCode, Result};
 use crate::exec::{Exec, ExecInput, ExecRequest, User};
+use crate::explain::explain;
 use crate::guest;
-use crate::record::{Record, Runtime};
 use crate::logs::LogEntry;
+use crate::record::{Record, Runtime};
 use crate::registry::SandboxDir;
 use crate::supervisor::{Pipes, control};
 
@@ -44,8 +44,10 @@ pub(super) async fn start_detached(dir: &SandboxDir, record: &Record, request: E
 fn translate(record: &Record, runtime: &Runtime, request: ExecRequest) -> Result<protocol::Start> {
     crate::exec::check(&request)?;
     if request.user != User::Agent && !runtime.root_user {
-        return Err(Error::unsupported("user: this sandbox has only the user 'agent', because an ordinary user made it")
-            .with_hint("make the sandbox as root to have more users in it"));
+        return Err(Error::unsupported(
+            "user: this sandbox has only the user 'agent', because an ordinary user made it",
+        )
+        .with_hint("make the sandbox as root to have more users in it"));
     }
     let mut env: BTreeMap<OsString, OsString> = BTreeMap::new();
     env.extend(runtime.env.iter().map(|(name, value)| (name.into(), value.into())));
@@ -70,7 +72,6 @@ fn translate(record: &Record, runtime: &Runtime, request: ExecRequest) -> Result
         stdin: !matches!(request.stdin, ExecInput::Empty),
     })
 }
-
 
 fn died(record: &Record) -> Error {
     Error::new(ErrorCode::SandboxDied, format!("the sandbox '{}' does not run", record.name))

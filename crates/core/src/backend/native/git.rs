@@ -35,9 +35,11 @@ pub(super) fn find(workspace: &Path) -> Option<Worktree> {
         return None;
     }
     let own = fs::canonicalize(top.join(pointer(&link, "gitdir: ")?)).ok()?;
-    let points_back = fs::canonicalize(own.join(pointer(&own.join("gitdir"), "")?)).ok()? == fs::canonicalize(&link).ok()?;
+    let points_back =
+        fs::canonicalize(own.join(pointer(&own.join("gitdir"), "")?)).ok()? == fs::canonicalize(&link).ok()?;
     let common = fs::canonicalize(own.join(pointer(&own.join("commondir"), "")?)).ok()?;
-    let is_repository = common.join("objects").is_dir() && common.join("refs").is_dir() && common.join("HEAD").is_file();
+    let is_repository =
+        common.join("objects").is_dir() && common.join("refs").is_dir() && common.join("HEAD").is_file();
     let belongs = own.parent() == Some(common.join("worktrees").as_path());
     let outside = !common.starts_with(workspace);
     (points_back && is_repository && belongs && outside).then_some(Worktree { link, common, own })

@@ -1,10 +1,12 @@
 //! Host ids of the sandbox's own, where the caller is root.
 //!
 //! Each sandbox gets 65,536 ids from the range that systemd sets aside for containers (systemd's UIDS-GIDS document:
-//! 524288 to 1879048191), claimed by a file so that no two sandboxes of a state directory share them.
+//! 524288 to 1879048191), claimed by a symbolic link to the sandbox's id, which is made in one step, so that no two
+//! sandboxes of a state directory share them and no claim is without its owner.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use loopbox_init::sandbox::IdMap;
@@ -26,9 +28,8 @@ pub(super) fn claim(state: &Path, owner: &str) -> Result<IdMap> {
         if taken.iter().any(|&(start, end)| base < end && start < base + SLOT) {
             continue;
         }
-        match OpenOptions::new().write(true).create_new(true).open(dir.join(base.to_string())) {
-            Ok(mut file) => {
-                file.write_all(owner.as_bytes()).map_err(|error| Error::io("claiming host ids", error))?;
+        match symlink(owner, dir.join(base.to_string())) {
+            Ok(()) => {
                 // The last id of the slot is the supervisor's: it is not mapped, so nothing inside can be it.
                 return Ok(IdMap::Range { base, count: SLOT - 1 });
             }
@@ -36,7 +37,8 @@ pub(super) fn claim(state: &Path, owner: &str) -> Result<IdMap> {
             Err(error) => return Err(Error::io("claiming host ids", error)),
         }
     }
-    Err(Error::io("claiming host ids", io::Error::other("no range is free")).with_hint("remove sandboxes that are not needed"))
+    Err(Error::io("claiming host ids", io::Error::other("no range is free"))
+        .with_hint("remove sandboxes that are not needed"))
 }
 
 /// The supervisor's host id in a claimed range.
@@ -47,21 +49,24 @@ pub(super) fn supervisor(ids: IdMap) -> Option<u32> {
     }
 }
 
-/// Gives a range back.
-pub(super) fn release(state: &Path, ids: IdMap) {
-    if let IdMap::Range { base, .. } = ids {
-        let _absent = fs::remove_file(claims(state).join(base.to_string()));
+/// Gives back what the sandbox with that id claimed: this range, or if it did not live to tell, whatever it was.
+pub(super) fn release(state: &Path, owner: &str, ids: Option<IdMap>) {
+    match ids {
+        Some(IdMap::Single { .. }) => {}
+        Some(IdMap::Range { base, .. }) => {
+            let _absent = fs::remove_file(claims(state).join(base.to_string()));
+        }
+        None => claimed(state).iter().filter(|(_, of)| of == owner).for_each(|(path, _)| {
+            let _absent = fs::remove_file(path);
+        }),
     }
 }
 
-/// Gives back the ranges whose owners are gone.
-pub(super) fn release_orphans(state: &Path, lives: impl Fn(&str) -> bool) {
-    for entry in fs::read_dir(claims(state)).into_iter().flatten().flatten() {
-        let owner = fs::read_to_string(entry.path()).unwrap_or_default();
-        if !lives(&owner) {
-            let _absent = fs::remove_file(entry.path());
-        }
-    }
+/// Every claim and its owner.
+pub(super) fn claimed(state: &Path) -> Vec<(PathBuf, String)> {
+    let entries = fs::read_dir(claims(state)).into_iter().flatten().flatten();
+    let owned = |path: PathBuf| Some((path.clone(), fs::read_link(path).ok()?.to_string_lossy().into_owned()));
+    entries.filter_map(|entry| owned(entry.path())).collect()
 }
 
 fn claims(state: &Path) -> PathBuf {
@@ -76,7 +81,8 @@ fn subordinate_ranges() -> Vec<(u32, u32)> {
         let count: u32 = fields.next()?.trim().parse().ok()?;
         Some((start, start.saturating_add(count)))
     };
-    let text = fs::read_to_string("/etc/subuid").unwrap_or_default() + &fs::read_to_string("/etc/subgid").unwrap_or_default();
+    let text =
+        fs::read_to_string("/etc/subuid").unwrap_or_default() + &fs::read_to_string("/etc/subgid").unwrap_or_default();
     text.lines().filter_map(parse).collect()
 }
 
@@ -102,9 +108,11 @@ mod tests {
     #[test]
     fn a_range_whose_owner_is_gone_is_given_back() {
         let state = tempfile::tempdir().unwrap();
-        claim(state.path(), "lives").unwrap();
+        let lives = claim(state.path(), "lives").unwrap();
         claim(state.path(), "gone").unwrap();
-        release_orphans(state.path(), |owner| owner == "lives");
-        assert_eq!(fs::read_dir(claims(state.path())).unwrap().count(), 1);
+        release(state.path(), "gone", None);
+        assert_eq!(claimed(state.path()).into_iter().map(|(_, owner)| owner).collect::<Vec<_>>(), ["lives"]);
+        release(state.path(), "lives", Some(lives));
+        assert_eq!(claimed(state.path()), Vec::new());
     }
 }

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -69,6 +70,7 @@ pub(super) fn start(helper: &Path, dir: &SandboxDir, instructions: &Instructions
     let log = File::options()
         .create(true)
         .append(true)
+        .mode(0o600)
         .open(dir.join("supervisor.log"))
         .map_err(|error| Error::io("opening the supervisor's log", error))?;
     let mut child = Command::new(helper)
@@ -80,6 +82,7 @@ pub(super) fn start(helper: &Path, dir: &SandboxDir, instructions: &Instructions
         .stderr(log)
         .spawn()
         .map_err(|error| unusable(helper, &error.to_string()))?;
+    loopbox_init::failpoint!(instructions.spec, "create.spawned");
     // It detaches at once; the supervisor itself is nobody's child that would have to be waited for.
     let detached = child.wait().map_err(|error| Error::io("waiting for the supervisor to detach", error))?;
     let answer = read_answer(&ours)?;
@@ -126,7 +129,8 @@ pub(crate) fn helper(config: &Config) -> Result<PathBuf> {
     if let Some(helper) = &config.helper {
         return if helper.is_file() { Ok(helper.clone()) } else { Err(unusable(helper, "there is no such file")) };
     }
-    let exe = fs::read_link("/proc/self/exe").map_err(|error| Error::io("looking for the running executable", error))?;
+    let exe =
+        fs::read_link("/proc/self/exe").map_err(|error| Error::io("looking for the running executable", error))?;
     let dir = exe.parent().unwrap_or(Path::new("/"));
     let candidates = [dir.join("loopbox"), dir.join("../libexec/loopbox")];
     candidates.into_iter().find(|path| path.is_file()).ok_or_else(|| {
@@ -144,10 +148,17 @@ pub(super) fn check_digest(helper: &Path, expected: &[u8; 32]) -> Result<()> {
     let mut digest = Sha256::new();
     let mut file = File::open(helper).map_err(|error| unusable(helper, &error.to_string()))?;
     std::io::copy(&mut file, &mut digest).map_err(|error| Error::io(format!("reading {}", helper.display()), error))?;
-    if digest.finalize().as_slice() == expected { Ok(()) } else { Err(unusable(helper, "its digest is not the expected one")) }
+    if digest.finalize().as_slice() == expected {
+        Ok(())
+    } else {
+        Err(unusable(helper, "its digest is not the expected one"))
+    }
 }
 
 fn unusable(helper: &Path, why: &str) -> Error {
-    Error::new(ErrorCode::BackendUnavailable, format!("the helper executable {} cannot be used: {why}", helper.display()))
-        .with_hint("reinstall loopbox, or set Config.helper to the `loopbox` executable of this version")
+    Error::new(
+        ErrorCode::BackendUnavailable,
+        format!("the helper executable {} cannot be used: {why}", helper.display()),
+    )
+    .with_hint("reinstall loopbox, or set Config.helper to the `loopbox` executable of this version")
 }

@@ -96,7 +96,9 @@ fn devices() -> Vec<Entry> {
     }));
     entries.push(Entry::Devpts);
     entries.push(Entry::Tmpfs { target: "/dev/shm".into(), mode: 0o1777, size: None });
-    entries.extend(DEV_LINKS.iter().map(|(name, to)| Entry::Symlink { target: Path::new("/dev").join(name), to: to.into() }));
+    entries.extend(
+        DEV_LINKS.iter().map(|(name, to)| Entry::Symlink { target: Path::new("/dev").join(name), to: to.into() }),
+    );
     entries
 }
 
@@ -116,10 +118,12 @@ fn private(dir: &SandboxDir) -> Vec<Entry> {
 fn tools_entries(tools: &Tools) -> Vec<Entry> {
     let mut entries: Vec<Entry> = tools.visible.iter().map(|path| read_only(path)).collect();
     entries.push(Entry::Dir { target: TOOLS.into(), mode: 0o755 });
-    entries.extend(tools.commands.iter().map(|tool| Entry::Symlink {
-        target: Path::new(TOOLS).join(&tool.name),
-        to: tool.path.clone(),
-    }));
+    entries.extend(
+        tools
+            .commands
+            .iter()
+            .map(|tool| Entry::Symlink { target: Path::new(TOOLS).join(&tool.name), to: tool.path.clone() }),
+    );
     entries
 }
 

@@ -56,22 +56,23 @@ impl Native {
         Self { state, cgroup: cgroup::available(), privileged, digest_checked: OnceLock::new() }
     }
 
-    /// Gives back what sandboxes of which no record is left had claimed.
-    pub(crate) fn release_orphans(&self, lives: impl Fn(&str) -> bool) {
-        ids::release_orphans(&self.state, &lives);
+    /// What sandboxes of this state directory have claimed outside of it or of their own directories.
+    pub(crate) fn claims(&self) -> Claims {
+        let mut cgroups = Vec::new();
         if let Some(parent) = &self.cgroup {
             for entry in fs::read_dir(&parent.dir).into_iter().flatten().flatten() {
                 let id = entry.file_name().to_string_lossy().into_owned();
-                // Cgroups of other state directories are not ours; ours are named `STATE-ID`, empty once all is dead.
-                if id.strip_prefix(&self.cgroup_prefix()).is_some_and(|id| !lives(id)) {
-                    let _busy = cgroup::remove(&Cgroup { dir: entry.path(), version: parent.version });
+                // Cgroups of other state directories are not ours; ours are named `STATE-ID`.
+                if let Some(owner) = id.strip_prefix(&self.cgroup_prefix()) {
+                    cgroups.push((Cgroup { dir: entry.path(), version: parent.version }, owner.to_owned()));
                 }
             }
         }
+        Claims { ids: ids::claimed(&self.state), cgroups }
     }
 
     /// Ends what runs of a sandbox that has no readable record.
-    pub(crate) fn stop_unrecorded(&self, dir: &SandboxDir) -> Result<()> {
+    pub(crate) fn stop_unrecorded(dir: &SandboxDir) -> Result<()> {
         end_processes(dir)
     }
 
@@ -90,6 +91,26 @@ impl Native {
             let _already = self.digest_checked.set(());
         }
         Ok(helper)
+    }
+}
+
+/// Claims and their owners, the ids of sandboxes.
+#[derive(Debug)]
+pub(crate) struct Claims {
+    ids: Vec<(PathBuf, String)>,
+    cgroups: Vec<(Cgroup, String)>,
+}
+
+impl Claims {
+    /// Gives back those whose owners are gone.
+    pub(crate) fn release_orphans(&self, lives: impl Fn(&str) -> bool) {
+        for (path, _) in self.ids.iter().filter(|(_, owner)| !lives(owner)) {
+            let _absent = fs::remove_file(path);
+        }
+        for (cgroup, _) in self.cgroups.iter().filter(|(_, owner)| !lives(owner)) {
+            // Empty once all is dead.
+            let _busy = cgroup::remove(cgroup, Duration::ZERO);
+        }
     }
 }
 
@@ -138,6 +159,7 @@ impl Backend for Native {
         let native = native(record)?;
         let helper = self.helper(config)?;
         prepare_files(dir, record, native.ids)?;
+        loopbox_init::failpoint!(config, "create.files-made");
         if let Some(cgroup) = &native.cgroup {
             let owner = match native.ids {
                 IdMap::Range { base, .. } => base,
@@ -145,6 +167,7 @@ impl Backend for Native {
             };
             cgroup::make(cgroup, owner)?;
         }
+        loopbox_init::failpoint!(config, "create.cgroup-made");
         let spec = SandboxSpec {
             hostname: record.name.to_string(),
             ids: native.ids,
@@ -172,7 +195,8 @@ impl Backend for Native {
     }
 
     fn is_running(&self, dir: &SandboxDir) -> Result<bool> {
-        dir.is_alive()
+        // While it dies, one of the two is gone before the last process is.
+        Ok(dir.is_alive()? && control::accepts(&dir.run(), "init.sock") && control::accepts(&dir.run(), "control.sock"))
     }
 
     fn stop(&self, dir: &SandboxDir, record: &Record) -> Result<()> {
@@ -180,16 +204,14 @@ impl Backend for Native {
         if let Some(native) = &record.native
             && let Some(cgroup) = &native.cgroup
         {
-            cgroup::remove(cgroup)?;
+            cgroup::remove(cgroup, DEAD_WITHIN)?;
         }
         let _absent = fs::remove_file(dir.join("runtime.json"));
         Ok(())
     }
 
     fn release(&self, record: &Record) {
-        if let Some(native) = &record.native {
-            ids::release(&self.state, native.ids);
-        }
+        ids::release(&self.state, &record.id, record.native.as_ref().map(|native| native.ids));
     }
 
     fn pids(&self, dir: &SandboxDir) -> Result<Vec<u32>> {
@@ -225,9 +247,13 @@ fn end_processes(dir: &SandboxDir) -> Result<()> {
             wait(pidfd, DEAD_WITHIN)?;
         }
     }
-    if dir.join("launch").exists() {
-        // A supervisor that was being started by a caller who died ends by itself as soon as it notices.
-        drop(Lock::acquire(&dir.join("launch"))?);
+    if dir.is_alive()? {
+        // A supervisor that was being started by a caller who died ends by itself as soon as it notices. One that runs
+        // and is not written down, since runtime.json was damaged, is known by its socket.
+        if let Some(supervisor) = control::supervisor(&dir.run()) {
+            kill(&supervisor)?;
+        }
+        drop(Lock::acquire_within(&dir.join("launch"), DEAD_WITHIN)?);
     }
     Ok(())
 }

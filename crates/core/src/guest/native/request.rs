@@ -67,8 +67,8 @@ pub(super) async fn connect(path: &Path) -> Result<OwnedFd, GuestError> {
     let no_guest = |errno: Errno| GuestError::NoGuest(errno.into());
     let (_directory, address) = address(path).map_err(no_guest)?;
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
-        .map_err(GuestError::io("make a socket"))?;
+    let socket =
+        socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).map_err(GuestError::io("make a socket"))?;
     for _ in 0..QUEUE_ATTEMPTS {
         match rustix::net::connect(&socket, &address) {
             Ok(()) => return Ok(socket),

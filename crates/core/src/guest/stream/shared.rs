@@ -289,7 +289,16 @@ impl State {
 impl Exec {
     fn new() -> Exec {
         let outputs = [Buffer::default(), Buffer::default()];
-        Exec { started: None, end: None, outputs, credit: WINDOW, input_ended: false, waiter: None, writer: None, abandoned: false }
+        Exec {
+            started: None,
+            end: None,
+            outputs,
+            credit: WINDOW,
+            input_ended: false,
+            waiter: None,
+            writer: None,
+            abandoned: false,
+        }
     }
 
     fn output(&mut self, stream: Stream) -> &mut Buffer {
@@ -300,8 +309,12 @@ impl Exec {
     fn hear(&mut self, id: u32, message: GuestMessage<'_>, outgoing: &mut Vec<u8>) -> bool {
         match message {
             GuestMessage::Started(started) => self.started = Some(started.pid),
-            GuestMessage::Stdout(bytes) => return self.output(Stream::Stdout).take(id, Stream::Stdout, bytes, outgoing),
-            GuestMessage::Stderr(bytes) => return self.output(Stream::Stderr).take(id, Stream::Stderr, bytes, outgoing),
+            GuestMessage::Stdout(bytes) => {
+                return self.output(Stream::Stdout).take(id, Stream::Stdout, bytes, outgoing);
+            }
+            GuestMessage::Stderr(bytes) => {
+                return self.output(Stream::Stderr).take(id, Stream::Stderr, bytes, outgoing);
+            }
             GuestMessage::HelloAck(_) => return false,
             GuestMessage::OutputEof(Stream::Stdin) => {
                 self.input_ended = true;

@@ -1,0 +1,169 @@
+//! A command that runs.
+
+use loopbox_init::protocol;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio_util::sync::CancellationToken;
+
+use super::capture::Capture;
+use super::{ExecInput, ExecOutput, ExecStatus, OutputStream, TtySize};
+use crate::error::{Error, ErrorCode, Result};
+use crate::explain::explain;
+use crate::guest::{GuestExec, PtyResizer};
+use crate::name::SandboxName;
+
+/// Where a caller writes what a command reads. Dropping it ends the command's input.
+pub type ExecWriter = Box<dyn AsyncWrite + Send + Unpin>;
+
+/// Where a caller reads what a command writes.
+pub type ExecReader = Box<dyn AsyncRead + Send + Unpin>;
+
+/// A command that runs in a sandbox. Dropping it ends the command with every process that came from it.
+pub struct Exec {
+    guest: GuestExec,
+    stdin: Option<ExecWriter>,
+    stdout: Option<ExecReader>,
+    stderr: Option<ExecReader>,
+    input: Option<Vec<u8>>,
+    max_output_bytes: u64,
+    name: SandboxName,
+    terminal: Option<PtyResizer>,
+    /// What must live as long as the command: the stream of a guest that serves this command only.
+    kept_alive: Option<Box<dyn std::any::Any + Send + Sync>>,
+}
+
+impl std::fmt::Debug for Exec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Exec").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Exec {
+    pub(crate) fn new(mut guest: GuestExec, input: ExecInput, max_output_bytes: u64, name: SandboxName) -> Self {
+        let mut stdin = guest.stdin.take().map(|stdin| Box::new(stdin) as ExecWriter);
+        let mut stdout = guest.stdout.take().map(|stdout| Box::new(stdout) as ExecReader);
+        let stderr = guest.stderr.take().map(|stderr| Box::new(stderr) as ExecReader);
+        let terminal = guest.pty.as_ref().and_then(|pty| pty.resizer().ok());
+        if let Some(pty) = guest.pty.take() {
+            let (reader, writer) = tokio::io::split(pty);
+            stdin = Some(Box::new(writer));
+            stdout = Some(Box::new(reader));
+        }
+        let input = match input {
+            ExecInput::Bytes(bytes) => Some(bytes),
+            ExecInput::Empty | ExecInput::Stream => None,
+        };
+        Self { guest, stdin, stdout, stderr, input, max_output_bytes, name, terminal, kept_alive: None }
+    }
+
+    /// The same command, together with what must live as long as it.
+    pub(crate) fn keeping(mut self, keep: impl std::any::Any + Send + Sync) -> Self {
+        self.kept_alive = Some(Box::new(keep));
+        self
+    }
+
+    /// What the command reads, with [`ExecInput::Stream`] or a terminal. Dropping it is the end of its input.
+    pub fn take_stdin(&mut self) -> Option<ExecWriter> {
+        self.stdin.take()
+    }
+
+    /// What the command writes; with a terminal, everything it shows.
+    pub fn take_stdout(&mut self) -> Option<ExecReader> {
+        self.stdout.take()
+    }
+
+    /// What the command writes to standard error.
+    pub fn take_stderr(&mut self) -> Option<ExecReader> {
+        self.stderr.take()
+    }
+
+    /// Waits for the command's exit, which may come before the last holder of its pipes closes them.
+    pub async fn wait(&mut self) -> Result<ExecStatus> {
+        let exit = self.guest.wait().await.map_err(|error| explain(error, &self.name))?;
+        Ok(ExecStatus::from(exit))
+    }
+
+    /// Waits for the command and keeps what it writes, up to the request's limit per stream.
+    pub async fn output(self) -> Result<ExecOutput> {
+        self.output_with(|_, _| {}, CancellationToken::new()).await
+    }
+
+    /// As [`Exec::output`], telling every chunk as it comes; once `cancel` is cancelled, the command is ended and the
+    /// answer is [`ErrorCode::Aborted`] with what there was until then.
+    pub async fn output_with(
+        mut self,
+        mut on_chunk: impl FnMut(OutputStream, &[u8]) + Send,
+        cancel: CancellationToken,
+    ) -> Result<ExecOutput> {
+        let limit = self.max_output_bytes;
+        let feed = feed(self.stdin.take(), self.input.take());
+        let (mut stdout, mut stderr) =
+            (Capture::new(self.stdout.take(), limit), Capture::new(self.stderr.take(), limit));
+        let mut feeding = std::pin::pin!(feed);
+        let mut input_done = false;
+        let mut cancelled = false;
+        let mut ended = None;
+        loop {
+            tokio::select! {
+                () = cancel.cancelled(), if !cancelled => {
+                    cancelled = true;
+                    self.guest.cancel();
+                }
+                () = &mut feeding, if !input_done => input_done = true,
+                chunk = stdout.next(), if stdout.open() => stdout.keep(&chunk, |bytes| on_chunk(OutputStream::Stdout, bytes)),
+                chunk = stderr.next(), if stderr.open() => stderr.keep(&chunk, |bytes| on_chunk(OutputStream::Stderr, bytes)),
+                exit = self.guest.wait(), if ended.is_none() => ended = Some(exit),
+            }
+            // The readers come to their end once the command has exited, also while others hold its pipes.
+            if ended.is_some() && !stdout.open() && !stderr.open() {
+                break;
+            }
+        }
+        let exit = match ended {
+            Some(exit) => exit.map_err(|error| explain(error, &self.name))?,
+            None => return Err(Error::new(ErrorCode::Io, "the command's end was not told")),
+        };
+        let status = ExecStatus::from(exit);
+        let output = ExecOutput {
+            exit_code: status.exit_code,
+            signal: status.signal,
+            timed_out: status.timed_out,
+            duration: status.duration,
+            truncated: stdout.truncated || stderr.truncated,
+            stdout: stdout.kept,
+            stderr: stderr.kept,
+        };
+        if cancelled && exit.cancelled {
+            return Err(Error::new(ErrorCode::Aborted, "the command was cancelled by its caller").with_partial(output));
+        }
+        Ok(output)
+    }
+
+    /// Tells the command's terminal its new size.
+    pub fn resize(&self, size: TtySize) -> Result<()> {
+        match &self.terminal {
+            Some(terminal) => terminal
+                .resize(protocol::TtySize { rows: size.rows, cols: size.cols })
+                .map_err(|error| Error::new(ErrorCode::Io, "resizing the terminal").with_source(error)),
+            None => Err(Error::invalid("size", format!("{}x{}", size.cols, size.rows), "the command has no terminal")),
+        }
+    }
+
+    /// Sends a signal to the command's process group.
+    pub fn signal(&self, signal: i32) {
+        self.guest.signal(signal);
+    }
+
+    /// Ends the command with every process that came from it: SIGTERM, then SIGKILL. Its end is told by
+    /// [`Exec::wait`].
+    pub fn cancel(&self) {
+        self.guest.cancel();
+    }
+}
+
+async fn feed(stdin: Option<ExecWriter>, input: Option<Vec<u8>>) {
+    if let (Some(mut stdin), Some(input)) = (stdin, input) {
+        // A command that does not read its input to the end is no error, as in a shell's pipeline.
+        let _closed = stdin.write_all(&input).await;
+        let _closed = stdin.shutdown().await;
+    }
+}
