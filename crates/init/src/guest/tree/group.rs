@@ -44,8 +44,8 @@ pub(in super::super) struct Group {
     name: String,
     directory: OwnedFd,
     mechanism: Mechanism,
-    /// The file that tells whether anything is inside.
-    occupancy: OwnedFd,
+    /// The file that tells whether anything is inside, where it may stay open.
+    events: Option<OwnedFd>,
     /// It was killed by `cgroup.kill`. Linux 6.18 kills whatever is born there later, too: it takes the count of kills
     /// of the cgroup of the parent, and compares it with that of the cgroup of the child.
     spoiled: Cell<bool>,
@@ -92,12 +92,11 @@ impl Groups {
             }
         };
         let directory = openat(&self.parent, &name, DIRECTORY, Mode::empty())?;
-        let occupancy = match self.mechanism {
-            Mechanism::Cgroup2 => "cgroup.events",
-            Mechanism::Freezer => "cgroup.procs",
+        let events = match self.mechanism {
+            Mechanism::Cgroup2 => Some(open_file(directory.as_fd(), "cgroup.events")?),
+            Mechanism::Freezer => None,
         };
-        let occupancy = openat(&directory, occupancy, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-        Ok(Group { name, directory, mechanism: self.mechanism, occupancy, spoiled: Cell::new(false) })
+        Ok(Group { name, directory, mechanism: self.mechanism, events, spoiled: Cell::new(false) })
     }
 }
 
@@ -116,13 +115,17 @@ impl Group {
 
     pub(super) fn is_populated(&self) -> bool {
         let mut buffer = [0; 256];
-        match (rustix::io::pread(&self.occupancy, &mut buffer, 0), self.mechanism) {
-            (Ok(length), Mechanism::Cgroup2) => cgroup2::is_populated(&buffer[..length]),
-            (Ok(length), Mechanism::Freezer) => length > 0,
-            // Removed under us: nothing can be in it.
-            (Err(Errno::NODEV), _) => false,
-            (Err(_), _) => true,
-        }
+        let read = match &self.events {
+            Some(events) => {
+                rustix::io::pread(events, &mut buffer, 0).map(|length| cgroup2::is_populated(&buffer[..length]))
+            }
+            // Opened each time: cgroups v1 show an open file the members of a second ago, again and again.
+            None => open_file(self.directory.as_fd(), "cgroup.procs")
+                .and_then(|procs| rustix::io::read(&procs, &mut buffer))
+                .map(|length| length > 0),
+        };
+        // Removed under us: nothing can be in it.
+        read.unwrap_or_else(|errno| !matches!(errno, Errno::NODEV | Errno::NOENT))
     }
 
     pub(super) fn signal(&self, signal: Signal) {
@@ -138,6 +141,10 @@ impl Group {
             Mechanism::Freezer => freezer::kill(self.directory.as_fd(), || self.signal(Signal::KILL)),
         }
     }
+}
+
+fn open_file(directory: BorrowedFd<'_>, file: &str) -> Result<OwnedFd, Errno> {
+    openat(directory, file, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
 }
 
 /// Writes to a file of a group.
@@ -162,7 +169,7 @@ fn signal_members(directory: BorrowedFd<'_>, signal: Signal, depth: usize) {
 
 fn members(directory: BorrowedFd<'_>) -> Vec<Pid> {
     let mut text = Vec::new();
-    if let Ok(procs) = openat(directory, "cgroup.procs", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()) {
+    if let Ok(procs) = open_file(directory, "cgroup.procs") {
         let mut buffer = [0; 4096];
         while let Ok(length @ 1..) = rustix::io::read(&procs, &mut buffer) {
             text.extend_from_slice(&buffer[..length]);
