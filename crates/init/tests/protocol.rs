@@ -1,5 +1,7 @@
 //! The frames and messages of the protocol against arbitrary input.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 use loopbox_init::protocol::{
     ClientMessage, Credit, DATA_LIMIT, Decoder, Exit, Failure, FrameError, GuestMessage, Hello, Kind, Side, Start,
     Status, Stream, TtySize, User, Versions,

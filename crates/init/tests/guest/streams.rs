@@ -69,7 +69,7 @@ async fn bytes_arrive_whole_in_both_directions() {
     start.stdin = true;
     let mut exec = stream.guest.exec(start).unwrap();
     let mut stdin = exec.stdin.take().unwrap();
-    let sent: Vec<u8> = (0..3_000_000_u32).map(|number| (number * 31 >> 3).to_le_bytes()[0]).collect();
+    let sent: Vec<u8> = (0..3_000_000_u32).map(|number| ((number * 31) >> 3).to_le_bytes()[0]).collect();
     let copy = sent.clone();
     let writer = tokio::spawn(async move {
         stdin.write_all(&copy).await.unwrap();

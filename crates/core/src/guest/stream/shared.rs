@@ -263,7 +263,7 @@ impl State {
                 return false;
             }
             let Some(exec) = self.channels.get_mut(&id) else { return self.garbled() };
-            if !exec.hear(id, message, &mut self.outgoing) {
+            if !exec.hear(id, &message, &mut self.outgoing) {
                 return self.garbled();
             }
             self.forget_if_over(id);
@@ -306,8 +306,8 @@ impl Exec {
     }
 
     /// Takes a message; whether it belonged here.
-    fn hear(&mut self, id: u32, message: GuestMessage<'_>, outgoing: &mut Vec<u8>) -> bool {
-        match message {
+    fn hear(&mut self, id: u32, message: &GuestMessage<'_>, outgoing: &mut Vec<u8>) -> bool {
+        match *message {
             GuestMessage::Started(started) => self.started = Some(started.pid),
             GuestMessage::Stdout(bytes) => {
                 return self.output(Stream::Stdout).take(id, Stream::Stdout, bytes, outgoing);
@@ -315,7 +315,6 @@ impl Exec {
             GuestMessage::Stderr(bytes) => {
                 return self.output(Stream::Stderr).take(id, Stream::Stderr, bytes, outgoing);
             }
-            GuestMessage::HelloAck(_) => return false,
             GuestMessage::OutputEof(Stream::Stdin) => {
                 self.input_ended = true;
                 wake(&mut self.writer);
@@ -332,7 +331,7 @@ impl Exec {
                 wake(&mut self.writer);
                 return true;
             }
-            GuestMessage::Credit(_) => return false,
+            GuestMessage::HelloAck(_) | GuestMessage::Credit(_) => return false,
             GuestMessage::Exit(exit) => self.end = Some(End::Exit(exit)),
             GuestMessage::Failed(failure) => {
                 self.end = Some(End::Failed(failure));
