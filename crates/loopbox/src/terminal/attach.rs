@@ -1,14 +1,17 @@
 //! A command, connected to our own input, output and signals until it ends.
 
 use std::io;
+use std::time::Duration;
 
 use loopbox_core::{Error, Exec, ExecStatus, Result};
-use tokio::task::JoinHandle;
 
-use super::pump;
+use super::pump::{self, Copying};
 use super::raw::RawMode;
 use super::signals::{Event, Signals};
 use crate::exit;
+
+/// How long what a command wrote may take to be read after a signal ended it.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// How a command ended.
 #[derive(Debug)]
@@ -58,10 +61,12 @@ pub(crate) async fn attach(mut exec: Exec, input: bool, keys: bool) -> Result<En
         }
     };
     let Some(waited) = waited else { return Ok(Ending { status: None, signal }) };
-    // A reader of ours that does not read must not keep us from ending.
+    // A reader of ours that does not read must not keep us from ending once we are told to.
+    let told_already = signal.is_some();
     tokio::select! {
         copied = pumps.finish() => copied.map_err(doing("copying output"))?,
         number = signals.ending() => signal = Some(number),
+        () = tokio::time::sleep(LAST_WORDS), if told_already => {}
     }
     match waited {
         Ok(status) => Ok(Ending { status: Some(status), signal }),
@@ -76,7 +81,7 @@ fn resize(exec: &Exec) {
 }
 
 /// The copies of what the command writes; those of what it reads end with us.
-struct Pumps(Vec<JoinHandle<io::Result<()>>>);
+struct Pumps(Vec<Copying>);
 
 impl Pumps {
     fn start(exec: &mut Exec, input: bool) -> io::Result<Self> {

@@ -1,10 +1,10 @@
 //! Our side of a command's input and output.
 //!
 //! ```text
-//!   our stdin ──▶ thread ──▶ task ──▶ exec's input
-//!  our stdout ◀── thread ◀── task ◀── exec's output (with a terminal: everything)
-//!  our stderr ◀── thread ◀── task ◀── exec's errors
-//!     signals ─────────────▶ attach: cancel, resize, and the end
+//!   our stdin ──▶ thread ──▶ exec's input
+//!  our stdout ◀── thread ◀── exec's output (with a terminal: everything)
+//!  our stderr ◀── thread ◀── exec's errors
+//!     signals ──▶ attach: cancel, resize, and the end
 //! ```
 
 mod attach;

@@ -1,94 +1,81 @@
 //! Moves bytes between a command's streams and our own descriptors.
 //!
 //! Our descriptors may block for as long as whoever is at their other end likes, and making them non-blocking would
-//! change them for everybody who shares them. So each has a thread that blocks, fed by a task that does not; between
-//! them go a few buffers, in a circle.
+//! change them for everybody who shares them. So each has a thread that blocks. It polls the command's stream itself,
+//! and needs the runtime only to be woken when there was nothing to read: while bytes keep coming, they pass through one
+//! thread and one buffer.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::thread;
 
 use loopbox_core::{ExecReader, ExecWriter};
-use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 
 const BUFFER_BYTES: usize = 64 << 10;
-const BUFFERS: usize = 4;
+
+/// A copy under way. It ends by itself; whoever does not wait for that leaves it behind.
+pub(crate) type Copying = oneshot::Receiver<io::Result<()>>;
 
 /// Copies what a command writes to `sink`, until there is no more or nobody reads it. Then the command's end of the
 /// stream is closed, so that it is told by SIGPIPE.
-pub(crate) fn output<T>(mut source: ExecReader, sink: T) -> io::Result<JoinHandle<io::Result<()>>>
+pub(crate) fn output<T>(mut source: ExecReader, sink: T) -> io::Result<Copying>
 where
     T: AsFd + Send + 'static,
 {
-    let (full, mut to_write) = mpsc::channel::<Vec<u8>>(BUFFERS);
-    let (empty, mut to_fill) = mpsc::channel::<Vec<u8>>(BUFFERS);
-    for _ in 0..BUFFERS {
-        // There is room for all of them.
-        let _ = empty.try_send(Vec::with_capacity(BUFFER_BYTES));
-    }
-    let (tell, written) = tokio::sync::oneshot::channel();
-    thread::Builder::new().name("output".to_owned()).spawn(move || {
-        let outcome = (|| {
-            while let Some(mut buffer) = to_write.blocking_recv() {
-                if !write_all(sink.as_fd(), &buffer)? {
-                    break;
-                }
-                buffer.clear();
-                let _ = empty.try_send(buffer);
-            }
-            Ok(())
-        })();
-        // Before the outcome is told: the task waits for room until it hears that there will be none.
-        drop((to_write, empty));
-        let _ = tell.send(outcome);
-    })?;
-    Ok(tokio::spawn(async move {
-        while let Some(mut buffer) = to_fill.recv().await {
+    start("output", move |runtime| {
+        let mut buffer = vec![0; BUFFER_BYTES];
+        loop {
             // An error is the end as well: the command's exit tells whether something went wrong.
-            if source.read_buf(&mut buffer).await.unwrap_or(0) == 0 || full.send(buffer).await.is_err() {
-                break;
+            let length = runtime.block_on(source.read(&mut buffer)).unwrap_or(0);
+            if length == 0 || !write_all(sink.as_fd(), &buffer[..length])? {
+                return Ok(());
             }
         }
-        drop((source, full));
-        written.await.unwrap_or(Ok(()))
-    }))
+    })
 }
 
 /// Copies what we read to a command's input, until there is no more or it does not want it.
-pub(crate) fn input<S>(source: S, mut sink: ExecWriter) -> io::Result<()>
+pub(crate) fn input<S>(source: S, mut sink: ExecWriter) -> io::Result<Copying>
 where
     S: AsFd + Send + 'static,
 {
-    let (full, mut to_write) = mpsc::channel::<Vec<u8>>(BUFFERS);
-    thread::Builder::new().name("input".to_owned()).spawn(move || {
-        while let Ok(bytes) = read(source.as_fd()) {
-            if bytes.is_empty() || full.blocking_send(bytes).is_err() {
-                break;
+    start("input", move |runtime| {
+        let mut buffer = vec![0; BUFFER_BYTES];
+        loop {
+            let length = read(source.as_fd(), &mut buffer)?;
+            // That the command does not read to the end is no error, as in a shell's pipeline.
+            let taken = runtime.block_on(async {
+                match length {
+                    0 => sink.shutdown().await,
+                    _ => sink.write_all(&buffer[..length]).await,
+                }
+            });
+            if length == 0 || taken.is_err() {
+                return Ok(());
             }
         }
-    })?;
-    tokio::spawn(async move {
-        while let Some(bytes) = to_write.recv().await {
-            if sink.write_all(&bytes).await.is_err() {
-                return;
-            }
-        }
-        // The command's own end tells what became of it.
-        let _ = sink.shutdown().await;
-    });
-    Ok(())
+    })
 }
 
-fn read(source: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(BUFFER_BYTES);
+fn start(name: &str, copy: impl FnOnce(&Handle) -> io::Result<()> + Send + 'static) -> io::Result<Copying> {
+    let runtime = Handle::current();
+    let (tell, copying) = oneshot::channel();
+    thread::Builder::new().name(name.to_owned()).spawn(move || {
+        // Whoever left it behind does not want to know.
+        let _ = tell.send(copy(&runtime));
+    })?;
+    Ok(copying)
+}
+
+fn read(source: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
     loop {
-        match rustix::io::read(source, spare_capacity(&mut bytes)) {
-            Ok(_) => return Ok(bytes),
+        match rustix::io::read(source, &mut *buffer) {
+            Ok(length) => return Ok(length),
             Err(Errno::AGAIN) => wait_for(source, PollFlags::IN)?,
             Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),

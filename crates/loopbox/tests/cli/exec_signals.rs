@@ -25,6 +25,17 @@ fn a_signal_ends_the_tree_and_is_the_exit_code() {
 }
 
 #[test]
+fn a_reader_that_does_not_read_does_not_keep_us() {
+    let machine = Machine::new();
+    machine.sandbox("box");
+    let mut child = machine.loopbox(&["exec", "box", "yes"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    stdout.read_line(&mut String::new()).unwrap();
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+}
+
+#[test]
 fn what_the_caller_had_us_ignore_stays_ignored() {
     let machine = Machine::new();
     machine.sandbox("box");
