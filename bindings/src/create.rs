@@ -116,7 +116,7 @@ impl CreateArgs {
         options.leases = self.leases.map(|leases| leases.into_iter().collect());
         options.agent_config = self.agent_config.map(|config| agent_config(&config)).transpose()?;
         options.guard_allow = self.guard_allow;
-        options.backend = parse_optional("backend", self.backend)?;
+        options.backend = self.backend.as_deref().map(str::parse).transpose()?;
         options.template = self.template;
         options.allow_host_fallback = self.allow_host_fallback.unwrap_or(false);
         Ok(options)
@@ -154,7 +154,7 @@ fn credentials(mode: &str) -> Result<CredentialsMode> {
         "env" => Ok(CredentialsMode::Env),
         "file" => Ok(CredentialsMode::File),
         "none" => Ok(CredentialsMode::None),
-        _ => Err(invalid("credentials", mode, "is not one of proxy, access_only, env, file, none")),
+        _ => Err(unknown("credentials", mode, "proxy, access_only, env, file, none")),
     }
 }
 
@@ -162,7 +162,7 @@ fn agent_config(config: &str) -> Result<AgentConfig> {
     match config {
         "none" => Ok(AgentConfig::None),
         "instructions" => Ok(AgentConfig::Instructions),
-        _ => Err(invalid("agentConfig", config, "is not one of none, instructions")),
+        _ => Err(unknown("agentConfig", config, "none, instructions")),
     }
 }
 
@@ -175,13 +175,14 @@ fn parse_list<T: FromStr<Err: Display>>(field: &str, values: Option<Vec<String>>
 }
 
 fn parse<T: FromStr<Err: Display>>(field: &str, value: &str) -> Result<T> {
-    value.parse().map_err(|why| invalid(field, value, why))
+    // The reason shows the value.
+    value.parse().map_err(|why| Error::new(ErrorCode::InvalidArgument, format!("{field}: {why}")))
 }
 
-fn invalid(field: &str, value: &str, why: impl Display) -> Error {
+fn unknown(field: &str, value: &str, known: &str) -> Error {
     // A mistaken value may be huge or hold escape codes: show it shortened and escaped.
     let shown: String = value.chars().take(80).flat_map(char::escape_debug).collect();
-    Error::new(ErrorCode::InvalidArgument, format!("{field}: '{shown}': {why}"))
+    Error::new(ErrorCode::InvalidArgument, format!("{field}: '{shown}': is not one of {known}"))
 }
 
 /// A number that the facade has checked to be whole and not negative.

@@ -246,11 +246,11 @@ describe("execInSandbox", () => {
   });
 
   test("lets the event loop turn while a command runs", { timeout }, async () => {
-    // The command ends only after a timer of this process has fired.
-    const running = sh("until [ -e ticked ]; do sleep 0.01; done; echo done");
-    const ticked = new Promise((resolve) => setTimeout(resolve, 50)).then(() => writeFileSync(path.join(workspace, "ticked"), ""));
+    // The command ends only after the loop has turned a hundred times.
+    const running = sh("until [ -e turned ]; do sleep 0.01; done; echo done");
+    for (let turns = 0; turns < 100; turns++) await new Promise((resolve) => setImmediate(resolve));
+    writeFileSync(path.join(workspace, "turned"), "");
     assert.equal((await running).stdout, "done\n");
-    await ticked;
   });
 
   describe("arguments of the wrong kind reject with InvalidArgument, which names the field", () => {

@@ -165,7 +165,7 @@ describe("what cannot be made", () => {
   });
 
   test("an agent that is not installed; the hint says how to install it", { timeout }, async () => {
-    const error = await withEnvironment({ PATH: "/usr/bin:/bin" }, () => rejection(create()));
+    const error = await withEnvironment({ PATH: directory }, () => rejection(create()));
     assert.equal(error.code, "AgentNotFound");
     assert.match(error.hint, /npm|install/);
   });
@@ -180,6 +180,7 @@ describe("what cannot be made", () => {
       "limits.cpus": { limits: { cpus: 0 } },
       ttlMs: { ttlMs: -1 },
       "env.A": { env: { A: 1 } },
+      backend: { backend: "podman" },
       credentials: { credentials: "all" },
       agentConfig: { agentConfig: "everything" },
       "guard.allow": { guard: { allow: "*" } },
@@ -202,6 +203,7 @@ describe("what cannot be made", () => {
       { guard: { allow: [".git/hooks/**"] } },
       { limits: { memoryBytes: 1 << 30 } },
       { template: "python" },
+      { backend: "docker" },
     ];
     for (const options of cases) {
       assert.equal((await rejection(create(options))).code, "Unsupported", JSON.stringify(options));

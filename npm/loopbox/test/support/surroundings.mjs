@@ -1,11 +1,11 @@
 // What the tests of this directory share. They run in Node and in Bun.
 import { after, before } from "node:test";
-import { mkdirSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { randomBytes } from "node:crypto";
 
-import { destroyLoopSandbox, LoopboxError } from "loopbox";
+import { destroyLoopSandbox, listSandboxes, LoopboxError } from "loopbox";
 
 const repository = path.resolve(import.meta.dirname, "../../../..");
 
@@ -24,22 +24,20 @@ export const timeout = 120_000;
 
 /** A directory that is gone after the tests of this file. */
 export function temporaryDirectory() {
-  // Canonical, because tests compare paths with what a sandbox says.
-  const directory = mkdtempSync(path.join(realpathSync(process.env.LOOPBOX_TEST_DIR ?? os.tmpdir()), "loopbox-npm-"));
-  after(() => rmSync(directory, { recursive: true, force: true }));
+  const directory = makeDirectory();
+  after(() => removeDirectory(directory), { timeout });
   return directory;
 }
 
 /**
- * Gives the tests of this file a state directory, a workspace and a loop of their own. The sandboxes of the loop are
- * gone after them.
+ * Gives the tests of this file a state directory, a workspace and a loop of their own. No sandbox of that state
+ * directory outlives them.
  */
 export function surroundings() {
-  const directory = temporaryDirectory();
+  const directory = makeDirectory();
   const workspace = path.join(directory, "workspace");
   const stateDir = path.join(directory, "state");
   mkdirSync(workspace);
-  const loopId = newLoopId();
   const set = {
     LOOPBOX_STATE_DIR: stateDir,
     PATH: `${agents}:${process.env.PATH}`,
@@ -50,11 +48,32 @@ export function surroundings() {
   let unset;
   // Bun runs every file in one process: the environment is put back.
   before(() => (unset = setEnvironment(set)));
-  after(async () => {
-    await destroyLoopSandbox(loopId);
-    unset();
-  });
-  return { directory, workspace, stateDir, loopId };
+  after(
+    async () => {
+      for (const { loopId } of await listSandboxes()) await destroyLoopSandbox(loopId);
+      unset();
+      await removeDirectory(directory);
+    },
+    { timeout },
+  );
+  return { directory, workspace, stateDir, loopId: newLoopId() };
+}
+
+function makeDirectory() {
+  // Canonical, because tests compare paths with what a sandbox says.
+  return mkdtempSync(path.join(realpathSync(process.env.LOOPBOX_TEST_DIR ?? os.tmpdir()), "loopbox-npm-"));
+}
+
+/** What a destroyed sandbox leaves is swept in the background, by a process that may open what we may not. */
+async function removeDirectory(directory) {
+  while (existsSync(directory)) {
+    try {
+      rmSync(directory, { recursive: true, force: true });
+    } catch (error) {
+      if (!["EACCES", "ENOTEMPTY"].includes(error.code)) throw error;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
 }
 
 export function newLoopId() {
