@@ -1,5 +1,6 @@
 //! Files that survive crashes: atomic replacement, locks, trees that are renamed away before they are removed.
 
+use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -26,6 +27,12 @@ pub(crate) fn write_atomic(dir: &Path, name: &str, bytes: &[u8], durability: Dur
         return Err(Error::io(format!("writing {}", dir.join(name).display()), error));
     }
     if durability == Durability::PowerFailure { sync_dir(dir) } else { Ok(()) }
+}
+
+/// Whether a file of that name is one that [`write_atomic`] had not finished.
+pub(crate) fn is_unfinished(name: &OsStr) -> bool {
+    // Names of ours end with `.json` and begin with a letter.
+    name.as_encoded_bytes().starts_with(b".") && name.to_string_lossy().contains(".json.")
 }
 
 fn write_new(path: &Path, bytes: &[u8], durability: Durability) -> io::Result<()> {

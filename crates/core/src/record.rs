@@ -7,6 +7,7 @@ use loopbox_init::sandbox::{Cgroup, IdMap};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::agent::Tools;
 use crate::backend::BackendId;
 use crate::backend::native::Worktree;
 use crate::error::{Error, ErrorCode, Result};
@@ -29,6 +30,11 @@ pub(crate) struct Record {
     pub(crate) agent: AgentName,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) agent_path: Option<PathBuf>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) agent_version: Option<String>,
+    /// The host's tools that are visible: fixed at create, whatever PATH a later caller has.
+    #[serde(default)]
+    pub(crate) tools: Tools,
     pub(crate) workspace: WorkspaceRecord,
     pub(crate) backend: BackendId,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -157,6 +163,8 @@ mod tests {
             loop_id: Some(LoopId::parse("a").unwrap()),
             agent: AgentName::parse("claude").unwrap(),
             agent_path: None,
+            agent_version: None,
+            tools: Tools::default(),
             workspace: WorkspaceRecord { given: "/w".into(), canonical: "/w".into(), device: 1, inode: 2 },
             backend: BackendId::Native,
             template: None,

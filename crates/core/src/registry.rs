@@ -13,7 +13,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorCode, Result};
-use crate::fs::{Durability, Lock, make_private_dir, random_hex, read_limited, sync_dir, write_atomic};
+use crate::fs::{Durability, Lock, is_unfinished, make_private_dir, random_hex, read_limited, sync_dir, write_atomic};
 use crate::name::SandboxName;
 use crate::record::{Record, Runtime};
 
@@ -192,6 +192,16 @@ impl SandboxDir {
         let bytes =
             serde_json::to_vec(runtime).map_err(|error| Error::io("writing runtime.json", io::Error::other(error)))?;
         write_atomic(&self.path, "runtime.json", &bytes, Durability::ProcessDeath)
+    }
+
+    /// Removes what somebody was writing when he died. Nobody writes now: the lock is held, and nothing runs.
+    pub(crate) fn remove_unfinished(&self) {
+        for entry in fs::read_dir(&self.path).into_iter().flatten().flatten() {
+            if is_unfinished(&entry.file_name()) {
+                // If it cannot be removed now, it is with the directory.
+                let _stays = fs::remove_file(entry.path());
+            }
+        }
     }
 
     /// Whether a supervisor or an init of this sandbox lives.

@@ -5,7 +5,7 @@ mod tools;
 
 use std::ffi::OsString;
 
-pub(crate) use tools::Tools;
+pub(crate) use tools::{Tools, version};
 
 /// What loopbox knows of an agent. Adding an agent is adding an entry to the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,6 +12,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use crate::agent::AgentProfile;
 use crate::error::{Error, ErrorCode, Result};
 
@@ -34,7 +36,7 @@ const SHIMS: [(&str, &str); 4] = [
 const PRIVATE: [&str; 7] = [".config", ".cache", ".ssh", ".aws", ".gnupg", ".claude", ".codex"];
 
 /// A command of the host.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Tool {
     pub(crate) name: String,
     /// The file at the end of all links.
@@ -42,7 +44,7 @@ pub(crate) struct Tool {
 }
 
 /// Everything of the host's tools that a sandbox sees.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Tools {
     /// Commands, each of which gets a link in a directory on the PATH inside.
     pub(crate) commands: Vec<Tool>,
@@ -73,6 +75,22 @@ impl Tools {
         }
         Ok((tools, agent_path))
     }
+}
+
+impl Tools {
+    /// Whether everything is still where it was found.
+    pub(crate) fn exist(&self) -> bool {
+        self.visible.iter().all(|path| path.exists()) && self.commands.iter().all(|tool| tool.path.exists())
+    }
+}
+
+/// The version that the package around an executable says it has.
+pub(crate) fn version(executable: &Path) -> Option<String> {
+    let manifest =
+        executable.ancestors().skip(1).take(4).map(|dir| dir.join("package.json")).find(|path| path.is_file())?;
+    let bytes = crate::fs::read_limited(&manifest, 1024 * 1024).ok()??;
+    let manifest: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
+    Some(manifest.get("version")?.as_str()?.chars().filter(|c| !c.is_control()).take(64).collect())
 }
 
 fn not_found(profile: &AgentProfile) -> Error {

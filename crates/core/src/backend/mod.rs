@@ -14,7 +14,6 @@ use async_trait::async_trait;
 use loopbox_egress::NetworkPolicy;
 use serde::{Deserialize, Serialize};
 
-use crate::agent::Tools;
 use crate::capabilities::Capabilities;
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -74,8 +73,6 @@ pub(crate) struct StartContext<'a> {
     pub(crate) dir: &'a SandboxDir,
     pub(crate) record: &'a Record,
     pub(crate) config: &'a Config,
-    /// The host's tools to make visible.
-    pub(crate) tools: &'a Tools,
     /// Where what happens is written down.
     pub(crate) events: &'a std::path::Path,
 }

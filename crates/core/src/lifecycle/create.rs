@@ -41,6 +41,7 @@ impl Inner {
         let made = self.make(&dir, request, workspace);
         if made.is_err() {
             self.registry.forget(&request.name, lock);
+            self.sweep_trash();
         }
         made
     }
@@ -56,7 +57,7 @@ impl Inner {
         workspace::verify(&record.workspace)?;
         let settings = record.settings.updated(&request.options)?;
         let changed = settings != record.settings;
-        let record = Record { settings, ..record };
+        let mut record = Record { settings, ..record };
         if changed {
             if !record.settings.limits.is_empty() {
                 return Err(Error::unsupported("limits: cannot be set yet"));
@@ -68,7 +69,7 @@ impl Inner {
         let backend = self.backend(record.backend);
         let running = backend.is_running(dir)?;
         if !running {
-            self.restart(dir, &record)?;
+            self.restart(dir, &mut record)?;
         }
         let created =
             Created { name: record.name.clone(), new: false, backend: record.backend, notices: self.notices(&record) };
@@ -84,6 +85,8 @@ impl Inner {
             loop_id: request.loop_id.clone(),
             agent: request.agent.clone(),
             agent_path: None,
+            agent_version: None,
+            tools: Tools::default(),
             workspace,
             backend: self.choose_backend(request)?,
             template: None,
@@ -93,9 +96,8 @@ impl Inner {
             native: None,
             unknown: Map::new(),
         };
-        let (tools, agent_path) = self.tools(&record)?;
-        record.agent_path = agent_path;
-        let made = self.make_from(dir, &mut record, &tools);
+        self.find_tools(&mut record)?;
+        let made = self.make_from(dir, &mut record);
         if let Err(error) = made {
             // Nothing half-made stays behind; if even that fails, the record says what the next call has to clear.
             let _later = self.clear(dir);
@@ -108,8 +110,9 @@ impl Inner {
         Ok(Outcome { created, live: None })
     }
 
-    fn make_from(&self, dir: &SandboxDir, record: &mut Record, tools: &Tools) -> Result<()> {
+    fn make_from(&self, dir: &SandboxDir, record: &mut Record) -> Result<()> {
         make_private_dir(dir.path())?;
+        refuse_network_file_system(dir)?;
         loopbox_init::failpoint!(self.config, "create.directory-made");
         // The record names what is about to be made, before it is made. Nothing of it outlives a power failure, except
         // files below this very directory, so only the last one is synced.
@@ -120,7 +123,7 @@ impl Inner {
         dir.write_record(record, Durability::ProcessDeath)?;
         loopbox_init::failpoint!(self.config, "create.planned");
         Self::touch(dir);
-        self.start(dir, record, tools)?;
+        self.start(dir, record)?;
         loopbox_init::failpoint!(self.config, "create.committed");
         record.phase = Phase::Ready;
         dir.write_record(record, Durability::PowerFailure)
@@ -154,6 +157,22 @@ impl Inner {
         }
         notices
     }
+}
+
+/// Locks and overlays do not work on NFS as the state directory needs them.
+fn refuse_network_file_system(dir: &SandboxDir) -> Result<()> {
+    // From linux/magic.h.
+    const NFS_SUPER_MAGIC: i64 = 0x6969;
+    let stat = rustix::fs::statfs(dir.path()).map_err(|errno| Error::io("looking at the state directory", errno))?;
+    if stat.f_type == NFS_SUPER_MAGIC {
+        return Err(Error::invalid(
+            "stateDir",
+            dir.path().display(),
+            "lies on NFS, where locks and layers do not hold",
+        )
+        .with_hint("set LOOPBOX_STATE_DIR to a directory on a local disk"));
+    }
+    Ok(())
 }
 
 /// Fails with the name of the first field in which a request differs from what exists and that cannot be changed.

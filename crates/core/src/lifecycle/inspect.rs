@@ -47,7 +47,11 @@ impl Inner {
         Ok(SandboxInfo {
             name: record.name.clone(),
             loop_id: record.loop_id.clone(),
-            agent: AgentInfo { name: record.agent.clone(), version: None, path: record.agent_path.clone() },
+            agent: AgentInfo {
+                name: record.agent.clone(),
+                version: record.agent_version.clone(),
+                path: record.agent_path.clone(),
+            },
             workspace: record.workspace.canonical.clone(),
             backend: record.backend,
             state,

@@ -28,11 +28,10 @@ mod remove;
 pub use remove::sweep;
 
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::agent::{AgentProfile, Tools};
+use crate::agent::{self, AgentProfile, Tools};
 use crate::backend::{Backend, BackendId, Host, Native, StartContext};
 use crate::config::Config;
 use crate::error::{Error, ErrorCode, Result};
@@ -84,24 +83,26 @@ impl Loopbox {
     pub async fn create(&self, request: CreateRequest) -> Result<Created> {
         let outcome = self.blocking(move |inner| inner.create(&request)).await?;
         if let Some((dir, record)) = &outcome.live {
-            // A running sandbox takes its policy and lifetime at once.
-            match self.tell_settings(dir, record).await {
-                // It ended since: it takes them when it is started.
-                Err(error)
-                    if error.code() == ErrorCode::SandboxDied && !self.0.backend(record.backend).is_running(dir)? => {}
-                told => told?,
-            }
+            self.tell_settings(dir, record).await?;
         }
         Ok(outcome.created)
     }
 
+    /// A running sandbox takes its policy and lifetime at once.
     async fn tell_settings(&self, dir: &SandboxDir, record: &Record) -> Result<()> {
         let backend = self.0.backend(record.backend);
-        if backend.capabilities().live_policy {
-            backend.set_network(dir, &record.settings.network).await?;
-            control::set_ttl(&dir.run(), record.settings.ttl_ms).await?;
+        if !backend.capabilities().live_policy {
+            return Ok(());
         }
-        Ok(())
+        let told = match backend.set_network(dir, &record.settings.network).await {
+            Ok(()) => control::set_ttl(&dir.run(), record.settings.ttl_ms).await,
+            failed => failed,
+        };
+        match told {
+            // It ended since: whoever starts it again reads them from the record.
+            Err(error) if error.code() == ErrorCode::SandboxDied => Ok(()),
+            told => told,
+        }
     }
 
     /// Starts a command. A stopped sandbox is started first.
@@ -210,7 +211,7 @@ impl Loopbox {
             })
             .await?;
         if running {
-            self.0.backend(record.backend).set_network(&dir, &record.settings.network).await?;
+            self.tell_settings(&dir, &record).await?;
         }
         Ok(record.settings.network)
     }
@@ -320,30 +321,35 @@ impl Inner {
             return Err(self.registry.sandbox(name).not_found());
         }
         let _lock = self.registry.lock(name)?;
-        let (dir, record) = self.existing(name)?;
+        let (dir, mut record) = self.existing(name)?;
         workspace::verify(&record.workspace)?;
         Self::touch(&dir);
         let backend = self.backend(record.backend);
         if !backend.is_running(&dir)? {
-            self.restart(&dir, &record)?;
+            self.restart(&dir, &mut record)?;
         }
         Ok((dir, record))
     }
 
     /// Starts what does not run any more. The lock is held.
-    fn restart(&self, dir: &SandboxDir, record: &Record) -> Result<()> {
-        let tools = self.tools(record)?.0;
+    fn restart(&self, dir: &SandboxDir, record: &mut Record) -> Result<()> {
+        if !record.tools.exist() {
+            // The host updated or moved its agent while the sandbox was stopped.
+            self.find_tools(record)?;
+            dir.write_record(record, Durability::ProcessDeath)?;
+        }
         self.backend(record.backend).stop(dir, record)?;
+        dir.remove_unfinished();
         loopbox_init::failpoint!(self.config, "start.stopped");
-        self.start(dir, record, &tools)?;
+        self.start(dir, record)?;
         self.tell(&record.name, EventKind::Started, "");
         loopbox_init::failpoint!(self.config, "start.committed");
         Ok(())
     }
 
-    fn start(&self, dir: &SandboxDir, record: &Record, tools: &Tools) -> Result<()> {
+    fn start(&self, dir: &SandboxDir, record: &Record) -> Result<()> {
         let events = self.registry.events();
-        let context = StartContext { dir, record, config: &self.config, tools, events: &events };
+        let context = StartContext { dir, record, config: &self.config, events: &events };
         self.backend(record.backend).start(&context)
     }
 
@@ -368,13 +374,16 @@ impl Inner {
         Ok(())
     }
 
-    fn tools(&self, record: &Record) -> Result<(Tools, Option<PathBuf>)> {
-        let none = (Tools::default(), None);
-        let Some(profile) = AgentProfile::find(record.agent.as_str()) else { return Ok(none) };
-        match record.backend {
-            BackendId::Native => Tools::find(profile, &self.config.host_path, self.config.host_home.as_deref()),
-            BackendId::Host => Ok(none),
+    /// Looks up what the record's agent needs of the host's tools.
+    fn find_tools(&self, record: &mut Record) -> Result<()> {
+        let profile = AgentProfile::find(record.agent.as_str());
+        if let (Some(profile), BackendId::Native) = (profile, record.backend) {
+            let (tools, path) = Tools::find(profile, &self.config.host_path, self.config.host_home.as_deref())?;
+            record.agent_version = path.as_deref().and_then(agent::version);
+            record.agent_path = path;
+            record.tools = tools;
         }
+        Ok(())
     }
 
     /// Notes that the sandbox is used now.

@@ -191,7 +191,7 @@ impl Inner {
     }
 
     /// Removes what was renamed to the trash, in a process of its own: the caller does not wait for large trees.
-    fn sweep_trash(&self) {
+    pub(super) fn sweep_trash(&self) {
         let Ok(helper) = find_helper(&self.config) else { return };
         let spawned = Command::new(helper)
             .args(["internal".as_ref(), "sweep".as_ref(), self.registry.trash().as_os_str()])
@@ -211,6 +211,7 @@ impl Inner {
 /// Empties a trash directory in a process that nobody waits for. Called by the helper executable's `internal sweep`, on
 /// the main thread before there is any other; returns the process's exit code.
 pub fn sweep(trash: &std::path::Path) -> i32 {
+    loopbox_init::sandbox::close_inherited();
     if loopbox_init::sandbox::detach().is_err() {
         return 1;
     }

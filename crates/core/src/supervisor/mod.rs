@@ -38,6 +38,7 @@ use crate::registry::SandboxDir;
 ///
 /// Must be called on the main thread before there is any other. Returns the process's exit code.
 pub fn main() -> i32 {
+    sandbox::close_inherited();
     let Ok((stdin, stdout)) = take_stdio() else { return 1 };
     let mut caller = UnixStream::from(stdout);
     let made = match prepare(stdin) {

@@ -21,6 +21,10 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_mins(10);
 
 /// Serves until init is dead or the sandbox has expired.
 pub(super) fn run(supervised: Supervised) -> io::Result<()> {
+    // Each connection of the proxy takes two descriptors; the usual soft limit of 1,024 is for programs that use select.
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let raised = rustix::process::Rlimit { current: limit.maximum, ..limit };
+    rustix::process::setrlimit(rustix::process::Resource::Nofile, raised)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     runtime.block_on(serve(supervised))
 }

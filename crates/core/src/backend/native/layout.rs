@@ -41,14 +41,14 @@ const DEV_LINKS: [(&str, &str); 5] = [
 const SYS: [&str; 1] = ["/sys/devices/system/cpu"];
 
 /// The whole file system of a sandbox, in the order in which it is put together.
-pub(super) fn entries(dir: &SandboxDir, record: &Record, tools: &Tools, ids: IdMap) -> Vec<Entry> {
+pub(super) fn entries(dir: &SandboxDir, record: &Record, ids: IdMap) -> Vec<Entry> {
     let mut entries = system(dir);
     entries.extend(devices());
     entries.push(Entry::Proc);
     entries.extend(SYS.iter().filter(|path| Path::new(path).exists()).map(|path| read_only(Path::new(path))));
     entries.extend(etc::entries(record));
     entries.extend(private(dir));
-    entries.extend(tools_entries(tools));
+    entries.extend(tools_entries(&record.tools, ids));
     entries.extend(workspace(record, ids));
     entries
 }
@@ -109,14 +109,20 @@ fn private(dir: &SandboxDir) -> Vec<Entry> {
         Entry::Tmpfs { target: "/tmp".into(), mode: 0o1777, size: None },
         Entry::Tmpfs { target: "/run".into(), mode: 0o755, size: None },
         Entry::Dir { target: "/run/lock".into(), mode: 0o1777 },
-        Entry::Dir { target: "/root".into(), mode: 0o700 },
+        Entry::Dir { target: "/root".into(), mode: 0o755 },
         Entry::Dir { target: "/srv".into(), mode: 0o755 },
         Entry::Dir { target: "/mnt".into(), mode: 0o755 },
     ]
 }
 
-fn tools_entries(tools: &Tools) -> Vec<Entry> {
-    let mut entries: Vec<Entry> = tools.visible.iter().map(|path| read_only(path)).collect();
+fn tools_entries(tools: &Tools, ids: IdMap) -> Vec<Entry> {
+    let bind = |path: &PathBuf| Entry::Bind {
+        source: path.clone(),
+        target: path.clone(),
+        // Installed by root for root alone, it is readable inside all the same.
+        access: owned(path, ids, true),
+    };
+    let mut entries: Vec<Entry> = tools.visible.iter().map(bind).collect();
     entries.push(Entry::Dir { target: TOOLS.into(), mode: 0o755 });
     entries.extend(
         tools

@@ -45,7 +45,7 @@ const DEAD_WITHIN: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Native {
     state: PathBuf,
-    cgroup: Option<Cgroup>,
+    cgroup: OnceLock<Option<Cgroup>>,
     privileged: bool,
     digest_checked: OnceLock<()>,
 }
@@ -53,13 +53,13 @@ pub(crate) struct Native {
 impl Native {
     pub(crate) fn new(state: PathBuf) -> Self {
         let privileged = rustix::process::geteuid().is_root();
-        Self { state, cgroup: cgroup::available(), privileged, digest_checked: OnceLock::new() }
+        Self { state, cgroup: OnceLock::new(), privileged, digest_checked: OnceLock::new() }
     }
 
     /// What sandboxes of this state directory have claimed outside of it or of their own directories.
     pub(crate) fn claims(&self) -> Claims {
         let mut cgroups = Vec::new();
-        if let Some(parent) = &self.cgroup {
+        if let Some(parent) = self.cgroup() {
             for entry in fs::read_dir(&parent.dir).into_iter().flatten().flatten() {
                 let id = entry.file_name().to_string_lossy().into_owned();
                 // Cgroups of other state directories are not ours; ours are named `STATE-ID`.
@@ -74,6 +74,11 @@ impl Native {
     /// Ends what runs of a sandbox that has no readable record.
     pub(crate) fn stop_unrecorded(dir: &SandboxDir) -> Result<()> {
         end_processes(dir)
+    }
+
+    /// The cgroup below which every sandbox gets its own, if there is one.
+    fn cgroup(&self) -> Option<&Cgroup> {
+        self.cgroup.get_or_init(cgroup::available).as_ref()
     }
 
     fn cgroup_prefix(&self) -> String {
@@ -117,7 +122,7 @@ impl Claims {
 #[async_trait]
 impl Backend for Native {
     fn capabilities(&self) -> Capabilities {
-        let tree_kill = match self.cgroup.as_ref().map(|cgroup| cgroup.version) {
+        let tree_kill = match self.cgroup().map(|cgroup| cgroup.version) {
             Some(CgroupVersion::V2) => TreeKill::CgroupV2,
             Some(CgroupVersion::FreezerV1) => TreeKill::FreezerV1,
             None => TreeKill::SubReaper,
@@ -146,7 +151,7 @@ impl Backend for Native {
             let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
             IdMap::Single { uid, gid }
         };
-        let cgroup = self.cgroup.as_ref().map(|parent| Cgroup {
+        let cgroup = self.cgroup().map(|parent| Cgroup {
             dir: parent.dir.join(format!("{}{}", self.cgroup_prefix(), record.id)),
             version: parent.version,
         });
@@ -155,7 +160,7 @@ impl Backend for Native {
     }
 
     fn start(&self, context: &StartContext<'_>) -> Result<()> {
-        let StartContext { dir, record, config, tools, events } = context;
+        let StartContext { dir, record, config, events } = context;
         let native = native(record)?;
         let helper = self.helper(config)?;
         prepare_files(dir, record, native.ids)?;
@@ -171,7 +176,7 @@ impl Backend for Native {
         let spec = SandboxSpec {
             hostname: record.name.to_string(),
             ids: native.ids,
-            entries: layout::entries(dir, record, tools, native.ids),
+            entries: layout::entries(dir, record, native.ids),
             listeners: vec![env::PROXY],
             cgroup: native.cgroup.clone(),
             #[cfg(feature = "failpoints")]
@@ -195,8 +200,11 @@ impl Backend for Native {
     }
 
     fn is_running(&self, dir: &SandboxDir) -> Result<bool> {
-        // While it dies, one of the two is gone before the last process is.
-        Ok(dir.is_alive()? && control::accepts(&dir.run(), "init.sock") && control::accepts(&dir.run(), "control.sock"))
+        // Nobody can use one that is not written down. While one dies, a socket is gone before the last process is.
+        Ok(dir.is_alive()?
+            && dir.runtime()?.is_some()
+            && control::accepts(&dir.run(), "init.sock")
+            && control::accepts(&dir.run(), "control.sock"))
     }
 
     fn stop(&self, dir: &SandboxDir, record: &Record) -> Result<()> {
