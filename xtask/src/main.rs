@@ -38,7 +38,11 @@ enum Task {
     /// Run every test; as root once more as an ordinary user
     Test(task_test::Options),
     /// Build the npm packages as tarballs in target/npm
-    Npm,
+    Npm {
+        /// Without optimisation: quick to build, and not for measuring
+        #[arg(long)]
+        debug: bool,
+    },
     /// Measure against the budgets, side by side with what other tools need
     Bench(task_bench::Options),
     /// Build and install the commands, then let an agent do a story in a sandbox
@@ -63,7 +67,8 @@ fn run(task: &Task) -> Result<()> {
         Task::Setup => task_setup::run(&sh),
         Task::Check => task_check::run(&sh),
         Task::Test(options) => task_test::run(&sh, options),
-        Task::Npm => Ok(task_npm::run(&sh)?),
+        Task::Npm { debug: true } => Ok(task_npm::run_debug(&sh)?),
+        Task::Npm { debug: false } => Ok(task_npm::run(&sh)?),
         Task::Bench(options) => task_bench::run(&sh, options),
         Task::Demo => task_demo::run(&sh),
     }

@@ -8,19 +8,25 @@ use xshell::{Result, Shell, cmd};
 const PLATFORM: &str = "linux-x64-gnu";
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
-/// Set to `dev`, it builds without optimisation: quick, and not for measuring.
-const PROFILE_VARIABLE: &str = "LOOPBOX_NPM_PROFILE";
-
 /// The packed tarballs, and nothing else.
 const DESTINATION: &str = "target/npm";
 
 /// The guest agent has a target directory of its own: its flags would invalidate every other build.
 const STATIC_TARGET_DIR: &str = "target/static";
 
+/// As they are published.
 pub(crate) fn run(sh: &Shell) -> Result<()> {
-    let profile = sh.var(PROFILE_VARIABLE).unwrap_or_else(|_| "release".to_owned());
-    build(sh, &profile)?;
-    stage(sh, &profile)?;
+    make(sh, "release")
+}
+
+/// Quickly, and not for measuring.
+pub(crate) fn run_debug(sh: &Shell) -> Result<()> {
+    make(sh, "dev")
+}
+
+fn make(sh: &Shell, profile: &str) -> Result<()> {
+    build(sh, profile)?;
+    stage(sh, profile)?;
     pack(sh)
 }
 
