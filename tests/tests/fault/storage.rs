@@ -1,0 +1,98 @@
+//! State directories that cannot be written, that are full, or that cannot hold what a sandbox needs.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+use super::world::{DRIVER, Ended, World, ended};
+
+/// Runs the driver's create by way of another program, which makes the circumstances and then executes `"$@"`.
+fn create_under(world: &World, mut circumstances: Command) -> Ended {
+    circumstances.arg(DRIVER).arg("create").args(world.arguments());
+    ended(&circumstances.output().unwrap())
+}
+
+fn bash(script: &str) -> Command {
+    let mut bash = Command::new("bash");
+    bash.args(["-c", script, "bash"]);
+    bash
+}
+
+#[tokio::test]
+async fn whatever_cannot_be_written_for_lack_of_space_leaves_nothing_half_made() {
+    let world = World::new();
+    let mut made = 0;
+    // Each size of file, from none at all to large enough for everything that is written.
+    for kilobytes in 0..=24 {
+        let script = format!("trap '' XFSZ; ulimit -f {kilobytes}; exec \"$@\"");
+        match create_under(&world, bash(&script)) {
+            Ended::Well(_) => {
+                made += 1;
+                assert_eq!(world.loopbox.list().await.unwrap().len(), 1);
+                world.loopbox.remove(&world.name).await.unwrap();
+            }
+            Ended::Failed { code, message, .. } => {
+                assert!(["Io", "BackendUnavailable"].contains(&code.as_str()), "{kilobytes} kB: {code}: {message}");
+                assert_eq!(made, 0, "{kilobytes} kB are less than what was enough");
+            }
+            Ended::Killed => panic!("killed"),
+        }
+        world.assert_nothing_left();
+    }
+    assert!(made > 0, "nothing is written that is larger than 24 kB");
+}
+
+#[tokio::test]
+async fn a_read_only_state_directory_is_an_error_that_names_it() {
+    let world = World::new();
+    fs::create_dir(world.state()).unwrap();
+    let ended = if rustix::process::geteuid().is_root() {
+        let state = world.state();
+        let state = state.display();
+        let script = format!("mount --bind {state} {state} && mount -o remount,bind,ro {state} && exec \"$@\"");
+        let mut unshare = Command::new("unshare");
+        unshare.args(["--mount", "--propagation", "private", "bash", "-c", &script, "bash"]);
+        create_under(&world, unshare)
+    } else {
+        fs::set_permissions(world.state(), Permissions::from_mode(0o500)).unwrap();
+        let ended = create_under(&world, bash("exec \"$@\""));
+        fs::set_permissions(world.state(), Permissions::from_mode(0o700)).unwrap();
+        ended
+    };
+    let Ended::Failed { code, message, .. } = ended else { panic!("{ended:?}") };
+    assert_eq!(code, "Io");
+    assert!(message.contains(&world.state().display().to_string()), "{message}");
+    assert_eq!(fs::read_dir(world.state()).unwrap().count(), 0);
+    world.assert_nothing_left();
+}
+
+#[tokio::test]
+async fn a_state_directory_on_an_overlay_is_refused_with_the_remedy() {
+    let world = World::new();
+    for part in ["state", "upper", "work"] {
+        fs::create_dir(world.state().with_file_name(part)).unwrap();
+    }
+    let dir = world.state().parent().unwrap().display().to_string();
+    let overlay = "-o lowerdir=upper,upperdir=upper,workdir=work";
+    let overlay = overlay.replacen("lowerdir=upper", "lowerdir=workspace", 1);
+    let root = rustix::process::geteuid().is_root();
+    let options = if root { overlay } else { format!("{overlay},userxattr") };
+    // An ordinary user mounts as the root of a user namespace, and is himself again in one below it.
+    let (ids, again) = if root {
+        (Vec::new(), String::new())
+    } else {
+        let id = rustix::process::geteuid().as_raw();
+        (vec!["--user", "--map-root-user"], format!("unshare --user --map-user={id} --map-group={id}"))
+    };
+    let script = format!("cd {dir} && mount -t overlay overlay {options} state && cd / && exec {again} \"$@\"");
+    let mut unshare = Command::new("unshare");
+    unshare.args(ids).args(["--mount", "--propagation", "private", "bash", "-c", &script, "bash"]);
+    let ended = create_under(&world, unshare);
+    let Ended::Failed { code, message, hint } = ended else { panic!("{ended:?}") };
+    assert_eq!(code, "BackendUnavailable", "{message}");
+    assert!(message.contains("overlay"), "{message}");
+    assert!(hint.contains("LOOPBOX_STATE_DIR"), "{hint}");
+    // What the state directory holds was written to the overlay's upper directory.
+    assert_eq!(fs::read_dir(world.state().with_file_name("upper").join("sandboxes")).unwrap().count(), 0);
+    world.assert_nothing_left();
+}
