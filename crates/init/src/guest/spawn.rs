@@ -2,7 +2,7 @@
 
 use super::child::{self, Plan};
 use rustix::io::Errno;
-use rustix::process::Pid;
+use rustix::process::{Pid, getpid};
 use std::ffi::{c_int, c_void};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
@@ -39,7 +39,11 @@ pub(super) fn fork_into(cgroup: BorrowedFd<'_>) -> Result<Option<Pid>, Errno> {
 pub(super) fn lend(plan: &Plan<'_>) -> Result<Pid, Errno> {
     extern "C" fn enter(plan: *mut c_void) -> c_int {
         // SAFETY: lend passes a live plan, and waits until the child no longer needs it.
-        child::become_command(unsafe { &*plan.cast::<Plan<'_>>().cast_const() })
+        let plan = unsafe { &*plan.cast::<Plan<'_>>().cast_const() };
+        // Noted here and not by the parent, which goes on only some time after the command has begun to speak: whoever
+        // heard it may signal it.
+        plan.slot.set_main(getpid().as_raw_nonzero().get());
+        child::become_command(plan)
     }
     let mut stack = vec![0_u128; STACK / size_of::<u128>()];
     let plan: *const Plan<'_> = plan;

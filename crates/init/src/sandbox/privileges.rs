@@ -63,6 +63,12 @@ pub(super) fn own_cgroup_namespace() -> Result<(), Errno> {
     unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWCGROUP) }
 }
 
+/// Closes what a careless caller left open for its children: everything but standard input, output and error. To be
+/// called before this process has opened anything of its own.
+pub fn close_inherited() {
+    close_all_but(vec![0, 1, 2]);
+}
+
 /// Closes every descriptor but these.
 pub(super) fn close_all_but(mut keep: Vec<RawFd>) {
     keep.sort_unstable();

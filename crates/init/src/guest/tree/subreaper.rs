@@ -52,7 +52,6 @@ impl Watch {
         let started = set_child_subreaper(Some(getpid())).and_then(|()| spawn::lend(plan));
         match started {
             Ok(main) => {
-                plan.slot.set_main(main.as_raw_nonzero().get());
                 keep_only(self.bell.as_raw_fd());
                 if self.follow.is_some() {
                     signals::unblock(GUEST_GONE.as_raw());
