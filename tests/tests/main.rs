@@ -1,0 +1,22 @@
+//! The specification of loopbox as tests: every backend, as root and as an ordinary user alike.
+//!
+//! One file an area. Each test has a state directory and a workspace of its own (see [`loopbox_tests::Bed`]); none waits
+//! for time to pass.
+#![forbid(unsafe_code)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
+mod create;
+mod egress;
+mod ending;
+mod env;
+mod exec;
+mod expiry;
+mod fault;
+mod git;
+mod input;
+mod lifecycle;
+mod names;
+mod tidy;
+mod user;
+mod wall;
+mod workspace;
