@@ -1,7 +1,8 @@
 //! `fault-driver create|deny|exec|stop|network|remove|prune STATE HELPER WORKSPACE NAME [FAILPOINT|- [COMMAND…]]`: one call
 //! of the library in a process of its own, which dies at the failpoint if it gets there.
 //!
-//! `fault-driver race STATE HELPER WORKSPACE NAME SEED ROUNDS` makes, stops and removes one sandbox in a random order.
+//! `fault-driver race STATE HELPER WORKSPACE NAME SEED ROUNDS` makes, uses, stops and removes one sandbox in a random
+//! order.
 //! As `fault-driver internal …` it is also the helper executable, so that failpoints reach supervisor and init.
 //!
 //! The result is the last line of standard output: `{"ok":…}`, or `{"code":…,"message":…,"hint":…}` with exit code 1.
@@ -118,7 +119,8 @@ impl Caller {
         self.loopbox.set_network(&self.name, denial()).await.map(|_| Value::Null)
     }
 
-    /// Whatever the other racer does meanwhile, only the absence of the sandbox is an answer of its own.
+    /// Whatever the other racer does meanwhile, only the absence of the sandbox is an answer of its own, and
+    /// for a command its death.
     async fn race(&self, rest: &[&str]) -> loopbox_core::Result<Value> {
         let number = |at: usize| rest.get(at).and_then(|text| text.parse::<u64>().ok()).unwrap_or(1);
         let (mut random, rounds) = (number(0), number(1));
@@ -127,14 +129,20 @@ impl Caller {
             random ^= random << 13;
             random ^= random >> 7;
             random ^= random << 17;
-            let done = match random % 3 {
+            let done = match random % 4 {
                 0 => self.create().await.map(|_| ()),
                 1 => self.loopbox.stop(&self.name).await,
+                2 => self.exec(&[]).await.map(|_| ()),
                 _ => self.loopbox.remove(&self.name).await.map(|_| ()),
             };
             match done {
-                Err(error) if error.code() != ErrorCode::SandboxNotFound => return Err(error),
-                _ => {}
+                Err(error) => match error.code() {
+                    ErrorCode::SandboxNotFound => {}
+                    // A command ends with its sandbox.
+                    ErrorCode::SandboxDied if random % 4 == 2 => {}
+                    _ => return Err(error),
+                },
+                Ok(()) => {}
             }
         }
         Ok(json!(rounds))

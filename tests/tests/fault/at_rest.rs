@@ -119,16 +119,17 @@ async fn a_command_whose_leader_is_killed_from_inside_ends_with_its_tree() {
 #[tokio::test]
 async fn a_killed_callers_command_dies_with_its_whole_tree_and_no_other() {
     let (world, other) = at_work().await;
-    let script = "setsid sleep 1000001 & sleep 1000002 & echo started; wait";
+    let script = "setsid sleep infinity & sleep infinity & echo started; wait";
     let mut caller = world.call("exec", "-").args(["bash", "-c", script]).spawn().unwrap();
     assert_eq!(line(caller.stdout.as_mut().unwrap()), "started\n");
     let processes = world.loopbox.processes(&world.name).await.unwrap();
+    let leader = processes.iter().find(|process| process.command.contains("echo started")).unwrap();
     let tree: Vec<_> = processes
         .iter()
-        .filter(|process| process.command.contains("100000"))
+        .filter(|process| process.pid == leader.pid || process.parent == leader.pid)
         .map(|process| Process::open(i32::try_from(process.pid).unwrap(), process.command.clone()).unwrap())
         .collect();
-    assert!(tree.len() >= 3, "{processes:?}");
+    assert_eq!(tree.len(), 3, "{processes:?}");
     kill(&mut caller);
     for process in &tree {
         assert!(process.dies_within(2 * AT_ONCE), "{process:?}");

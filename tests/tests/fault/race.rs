@@ -6,13 +6,13 @@ use super::world::{Ended, World, ended};
 async fn racing_creates_stops_and_removes_end_with_one_sandbox_or_none() {
     let world = World::new();
     let racers: Vec<_> =
-        ["3", "5", "7"].iter().map(|seed| world.call("race", seed).arg("100").spawn().unwrap()).collect();
+        ["3", "5", "7"].iter().map(|seed| world.call("race", seed).arg("200").spawn().unwrap()).collect();
     for racer in racers {
         let output = racer.wait_with_output().unwrap();
-        assert_eq!(ended(&output), Ended::Well(100.into()));
+        assert_eq!(ended(&output), Ended::Well(200.into()));
     }
     assert!(
-        world.processes().iter().filter(|process| process.part == "supervise").count() <= 2,
+        world.processes().iter().filter(|process| process.part == "supervise").count() <= 1,
         "more than one sandbox"
     );
     world.create().await;

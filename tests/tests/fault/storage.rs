@@ -43,6 +43,54 @@ async fn whatever_cannot_be_written_for_lack_of_space_leaves_nothing_half_made()
 }
 
 #[tokio::test]
+async fn a_full_file_system_leaves_nothing_half_made() {
+    let world = World::new();
+    fs::create_dir(world.state()).unwrap();
+    let mut made = 0;
+    for inodes in (4..=64).step_by(3) {
+        let find = format!("find '{}' -mindepth 2", world.state().display());
+        let [create, remove, prune] = ["create", "remove", "prune"].map(|verb| call(&world, verb));
+        let script = format!("{create}; {remove} > /dev/null; {prune} > /dev/null; {find} >&2");
+        let output = mounted(&world, "tmpfs", &format!("size=1m,nr_inodes={inodes}"), &script).output().unwrap();
+        match ended(&output) {
+            Ended::Well(_) => made += 1,
+            Ended::Failed { code, message, .. } => {
+                assert!(["Io", "BackendUnavailable"].contains(&code.as_str()), "{inodes} inodes: {code}: {message}");
+                assert_eq!(made, 0, "{inodes} inodes are fewer than what was enough: {message}");
+            }
+            Ended::Killed => panic!("killed"),
+        }
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{inodes} inodes");
+        world.wait_until_dead();
+        assert_eq!(world.cgroups(), Vec::<std::path::PathBuf>::new());
+    }
+    assert!(made > 0, "a sandbox takes more than 64 inodes");
+}
+
+/// A call of the driver as a shell takes it.
+fn call(world: &World, verb: &str) -> String {
+    let words = world.arguments().map(|word| format!("'{}'", word.display()));
+    format!("'{DRIVER}' {verb} {}", words.join(" "))
+}
+
+/// A script with that file system at the state directory, which nobody else sees.
+fn mounted(world: &World, kind: &str, options: &str, script: &str) -> Command {
+    // An ordinary user mounts as the root of a user namespace, and is himself again in one below it.
+    let id = rustix::process::geteuid().as_raw();
+    let (ids, again) = if id == 0 {
+        (Vec::new(), String::new())
+    } else {
+        (vec!["--user", "--map-root-user"], format!("unshare --user --map-user={id} --map-group={id}"))
+    };
+    let dir = world.state().parent().unwrap().display().to_string();
+    let mount =
+        format!("cd '{dir}' && mount -t {kind} -o {options} {kind} state && cd / && exec {again} bash -c \"$1\"");
+    let mut unshare = Command::new("unshare");
+    unshare.args(ids).args(["--mount", "--propagation", "private", "bash", "-c", &mount, "bash", script]);
+    unshare
+}
+
+#[tokio::test]
 async fn a_read_only_state_directory_is_an_error_that_names_it() {
     let world = World::new();
     fs::create_dir(world.state()).unwrap();
@@ -72,22 +120,8 @@ async fn a_state_directory_on_an_overlay_is_refused_with_the_remedy() {
     for part in ["state", "upper", "work"] {
         fs::create_dir(world.state().with_file_name(part)).unwrap();
     }
-    let dir = world.state().parent().unwrap().display().to_string();
-    let overlay = "-o lowerdir=upper,upperdir=upper,workdir=work";
-    let overlay = overlay.replacen("lowerdir=upper", "lowerdir=workspace", 1);
-    let root = rustix::process::geteuid().is_root();
-    let options = if root { overlay } else { format!("{overlay},userxattr") };
-    // An ordinary user mounts as the root of a user namespace, and is himself again in one below it.
-    let (ids, again) = if root {
-        (Vec::new(), String::new())
-    } else {
-        let id = rustix::process::geteuid().as_raw();
-        (vec!["--user", "--map-root-user"], format!("unshare --user --map-user={id} --map-group={id}"))
-    };
-    let script = format!("cd {dir} && mount -t overlay overlay {options} state && cd / && exec {again} \"$@\"");
-    let mut unshare = Command::new("unshare");
-    unshare.args(ids).args(["--mount", "--propagation", "private", "bash", "-c", &script, "bash"]);
-    let ended = create_under(&world, unshare);
+    let options = "userxattr,lowerdir=workspace,upperdir=upper,workdir=work";
+    let ended = ended(&mounted(&world, "overlay", options, &call(&world, "create")).output().unwrap());
     let Ended::Failed { code, message, hint } = ended else { panic!("{ended:?}") };
     assert_eq!(code, "BackendUnavailable", "{message}");
     assert!(message.contains("overlay"), "{message}");
