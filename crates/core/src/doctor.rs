@@ -102,8 +102,10 @@ fn cgroups() -> Check {
             name,
             CheckStatus::Warn,
             "not delegated to this user: trees are ended by a sub-reaper, limits cannot be set",
-        ),
-        (false, false, true) => Check::new(name, CheckStatus::Warn, "not mounted: trees are ended by a sub-reaper"),
+        )
+        .with_remedy("nothing needs to be done; limits need a loopbox that runs as root"),
+        (false, false, true) => Check::new(name, CheckStatus::Warn, "not mounted: trees are ended by a sub-reaper")
+            .with_remedy("nothing needs to be done; limits need a mounted cgroup2"),
     }
 }
 
