@@ -77,7 +77,12 @@ async fn a_missing_command_is_127_and_one_that_cannot_run_126(bed: Bed) {
 
 async fn the_result_comes_when_the_command_exits(bed: Bed) {
     let name = bed.sandbox().await;
-    let output = within("a command that left a child behind", bed.sh(&name, "echo before; sleep 1000 & exit 7")).await;
+    let alive = bed.workspace().join("alive");
+    std::fs::write(&alive, "").unwrap();
+    // The child holds the pipes, and ends with the test at the latest.
+    let script = "echo before; (while [ -e \"$1\" ]; do sleep 0.05; done) & exit 7";
+    let command = ["bash", "-c", script, "bash", alive.to_str().unwrap()];
+    let output = within("a command that left a child behind", bed.run(&name, command)).await;
     assert_eq!((output.exit_code, output.text()), (7, "before\n".to_owned()));
 }
 

@@ -6,6 +6,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod create;
+mod detached;
+mod e2e;
 mod egress;
 mod ending;
 mod env;
@@ -13,10 +15,16 @@ mod exec;
 mod expiry;
 mod fault;
 mod git;
+mod host_mode;
 mod input;
 mod lifecycle;
 mod names;
+mod options;
+mod state;
+mod terminal;
 mod tidy;
+mod tools;
 mod user;
 mod wall;
+mod watching;
 mod workspace;
