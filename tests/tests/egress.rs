@@ -68,6 +68,24 @@ async fn the_hosts_loopback_is_reached_by_a_rule_with_its_port_only() {
     }
 }
 
+/// What programs do for https: a tunnel, judged by the same rules.
+#[tokio::test]
+async fn a_tunnel_is_opened_by_the_same_rules() {
+    let bed = Bed::native();
+    let (service, other) = (Service::start("the service").await, Service::start("the other").await);
+    let name = bed.sandbox_with(network(policy(DefaultVerdict::Deny, &[service.inner_name()]))).await;
+    let script = r#"
+        proxy=${https_proxy#http://}; exec 3<>"/dev/tcp/${proxy%:*}/${proxy#*:}"
+        printf 'CONNECT %s HTTP/1.1\r\nHost: %s\r\n\r\n' "$1" "$1" >&3
+        read -r _ status _ <&3; echo "$status"; [ "$status" = 200 ] || exit
+        printf 'GET / HTTP/1.1\r\nHost: x\r\n\r\n' >&3; cat <&3"#;
+    let tunnel = async |host: String| bed.run(&name, ["bash", "-c", script, "bash", &host]).await.text();
+    let through = tunnel(service.inner_name()).await;
+    assert!(through.starts_with("200\n") && through.ends_with("the service"), "{through}");
+    assert_eq!(tunnel(other.inner_name()).await, "403\n");
+    assert_eq!(tunnel("example.com:443".to_owned()).await, "403\n");
+}
+
 /// Also where public hosts are open, the host and its networks are not.
 #[tokio::test]
 async fn private_addresses_are_closed_by_default() {

@@ -14,6 +14,7 @@ on_every_backend!(
     a_command_that_ends_in_time_is_not_touched,
     a_cancelled_command_is_ended_and_what_it_wrote_kept,
     dropping_a_command_ends_it,
+    the_time_limit_of_one_command_does_not_touch_a_detached_one,
     a_signal_reaches_the_command,
 );
 
@@ -135,6 +136,23 @@ async fn dropping_a_command_ends_it(bed: Bed) {
     drop(exec);
     watched.end().await;
     assert_eq!(bed.sh(&name, "exit 5").await.exit_code, 5, "the sandbox stays usable");
+}
+
+async fn the_time_limit_of_one_command_does_not_touch_a_detached_one(bed: Bed) {
+    let name = bed.sandbox().await;
+    if !bed.capabilities(&name).await.detach {
+        // detached.rs sees it refused.
+        return;
+    }
+    let patient = "until [ -e go ]; do sleep 0.01; done; exit 8";
+    let id = bed.loopbox.exec_detached(&name, ExecRequest::new(["bash", "-c", patient])).await.unwrap().id;
+    let mut request = ExecRequest::new(["sleep", "1000"]);
+    request.timeout = Duration::from_millis(50);
+    assert_eq!(bed.exec(&name, request).await.unwrap().exit_code, 124);
+    std::fs::write(bed.workspace().join("go"), "").unwrap();
+    let mut log = bed.loopbox.log_follower(&name, &id, true).await.unwrap();
+    assert!(within("its end", log.next()).await.is_none());
+    assert_eq!(bed.loopbox.logs(&name).await.unwrap()[0].exit_code, Some(8));
 }
 
 async fn a_signal_reaches_the_command(bed: Bed) {

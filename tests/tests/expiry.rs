@@ -103,3 +103,16 @@ async fn prune_removes_what_has_expired_or_was_half_made_and_nothing_else(bed: B
     assert_eq!(bed.loopbox.prune().await.unwrap(), loopbox_core::PruneReport::default(), "nothing is left to do");
     assert_eq!(bed.sh(&parsed("used"), "exit 5").await.exit_code, 5);
 }
+
+/// Nothing is removed that this state directory's own records do not name.
+#[tokio::test]
+async fn another_state_directory_is_left_alone() {
+    let (one, two) = (Bed::native(), Bed::native());
+    let name = one.sandbox().await;
+    two.sandbox().await;
+    two.loopbox.prune().await.unwrap();
+    assert_eq!(two.loopbox.reset().await.unwrap().len(), 1);
+    two.loopbox.prune().await.unwrap();
+    assert_eq!(one.sh(&name, "exit 5").await.exit_code, 5);
+    assert_eq!(one.loopbox.list().await.unwrap().len(), 1);
+}

@@ -64,6 +64,25 @@ async fn a_stopped_sandbox_is_started_by_exec_and_by_create() {
 }
 
 #[tokio::test]
+async fn racing_commands_start_a_stopped_sandbox_once() {
+    let bed = Bed::native();
+    let name = bed.sandbox().await;
+    bed.loopbox.stop(&name).await.unwrap();
+    let mut racing = tokio::task::JoinSet::new();
+    for n in 0..6 {
+        let mut exec = bed.cli();
+        exec.args(["exec", "bed", "sh", "-c", &format!("readlink /proc/self/ns/pid; exit {n}")]);
+        racing.spawn(async move { (n, exec.output().await.unwrap()) });
+    }
+    let mut namespaces = std::collections::BTreeSet::new();
+    for (n, output) in within("racing commands", racing.join_all()).await {
+        assert_eq!(output.status.code(), Some(n), "{}", String::from_utf8_lossy(&output.stderr));
+        namespaces.insert(output.stdout);
+    }
+    assert_eq!(namespaces.len(), 1, "all ran in one sandbox");
+}
+
+#[tokio::test]
 async fn a_layer_over_the_system_is_private_and_kept() {
     let bed = Bed::native();
     let name = bed.sandbox().await;
