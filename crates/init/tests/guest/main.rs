@@ -5,7 +5,7 @@
 
 // The client is `loopbox_core::guest`, which is private there.
 #[path = "../../../core/src/guest/mod.rs"]
-#[allow(dead_code, unused_imports, unreachable_pub, clippy::pedantic)]
+#[allow(dead_code, unused_imports, unreachable_pub, clippy::pedantic, reason = "judged where it belongs, in loopbox-core")]
 mod client;
 
 mod commands;
