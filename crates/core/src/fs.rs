@@ -155,7 +155,6 @@ pub(crate) fn empty_trash(trash: &Path) -> Result<()> {
         for entry in entries.flatten() {
             match remove_any(&entry.path(), trash, 0, &mut lifted) {
                 Ok(()) => {}
-                // Somebody else empties the trash as well.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(Error::io(format!("removing {}", entry.path().display()), error)),
             }
@@ -186,14 +185,18 @@ fn remove_any(path: &Path, trash: &Path, depth: usize, lifted: &mut bool) -> io:
     let mut forced = false;
     for entry in entries {
         let entry = entry?.path();
-        let removed = remove_any(&entry, trash, depth + 1, lifted);
-        match removed {
+        let removed = match remove_any(&entry, trash, depth + 1, lifted) {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied && !forced => {
                 forced = true;
                 fs::set_permissions(path, Permissions::from_mode(0o700))?;
-                remove_any(&entry, trash, depth + 1, lifted)?;
+                remove_any(&entry, trash, depth + 1, lifted)
             }
-            other => other?,
+            removed => removed,
+        };
+        match removed {
+            // Somebody else empties the trash as well. If both gave up here, what is left would stay.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            removed => removed?,
         }
     }
     fs::remove_dir(path)
@@ -259,5 +262,25 @@ mod tests {
         empty_trash(&trash).unwrap();
         assert_eq!(fs::read_dir(&trash).unwrap().count(), 0);
         assert!(outside.join("kept").exists());
+    }
+
+    #[test]
+    fn two_that_empty_the_trash_leave_nothing_between_them() {
+        let dir = tempfile::tempdir().unwrap();
+        for round in 0..20 {
+            let trash = dir.path().join(round.to_string());
+            for leaf in 0..100 {
+                let parent = trash.join(format!("tree/{}/{}", leaf % 5, leaf % 7));
+                fs::create_dir_all(&parent).unwrap();
+                fs::write(parent.join(leaf.to_string()), "").unwrap();
+            }
+            std::thread::scope(|scope| {
+                let both = [(); 2].map(|()| scope.spawn(|| empty_trash(&trash)));
+                for one in both {
+                    one.join().unwrap().unwrap();
+                }
+            });
+            assert_eq!(fs::read_dir(&trash).unwrap().count(), 0);
+        }
     }
 }
