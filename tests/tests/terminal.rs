@@ -49,17 +49,20 @@ async fn a_terminal_has_its_size_and_hears_of_changes(bed: Bed) {
 
 async fn keys_are_signals_and_exit_codes_exact(bed: Bed) {
     let name = bed.sandbox().await;
-    let interrupted = type_into(&bed, &name, "echo ready; cat", b"\x03").await;
+    let interrupted = type_into(&bed, &name, "cat", b"\x03").await;
     assert_eq!(interrupted, (130, Some("SIGINT".to_owned())));
-    assert_eq!(type_into(&bed, &name, "echo ready; cat; exit 42", b"\x04").await, (42, None));
-    assert_eq!(type_into(&bed, &name, "trap 'exit 43' INT; echo ready; cat", b"\x03").await, (43, None));
+    assert_eq!(type_into(&bed, &name, "cat; exit 42", b"\x04").await, (42, None));
+    assert_eq!(type_into(&bed, &name, "trap 'exit 43' INT; cat", b"\x03").await, (43, None));
 }
 
 async fn type_into(bed: &Bed, name: &SandboxName, script: &str, keys: &[u8]) -> (i32, Option<String>) {
     let mut exec = bed.loopbox.exec(name, on_terminal(script)).await.unwrap();
     let mut screen = exec.take_stdout().unwrap();
-    until(&mut screen, "ready").await;
-    exec.take_stdin().unwrap().write_all(keys).await.unwrap();
+    let mut keyboard = exec.take_stdin().unwrap();
+    // Shown by the terminal, and again by the program, which therefore listens.
+    keyboard.write_all(b"word\n").await.unwrap();
+    until(&mut screen, "word\r\nword\r\n").await;
+    keyboard.write_all(keys).await.unwrap();
     let status = within("its end", exec.wait()).await.unwrap();
     (status.exit_code, status.signal)
 }

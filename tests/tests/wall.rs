@@ -8,7 +8,8 @@ use loopbox_tests::{Bed, is_root};
 
 #[tokio::test]
 async fn nothing_of_the_host_beyond_the_allow_list_is_visible() {
-    let bed = Bed::native();
+    // Without tools from elsewhere, which would bring the way to themselves.
+    let bed = Bed::with(|config| config.host_path = "/usr/bin:/bin".into());
     let secret = bed.dir().join("another-project");
     fs::create_dir(&secret).unwrap();
     fs::write(secret.join("secret"), "").unwrap();
@@ -45,12 +46,27 @@ async fn nothing_of_the_host_beyond_the_allow_list_is_visible() {
     let top = bed.text(&name, "ls /").await;
     let expected = "bin dev etc home lib lib32 lib64 libx32 media mnt nix opt proc root run sbin srv sys tmp usr var";
     let way = bed.dir().components().nth(1).unwrap().as_os_str().to_str().unwrap().to_owned();
-    let tools = std::env::var("PATH").unwrap();
     for entry in top.lines() {
-        let is_expected = expected.split(' ').any(|known| known == entry) || entry == way;
-        // A tool of the host's that lies elsewhere brings the way to itself.
-        assert!(is_expected || tools.contains(entry) || loopbox_tests::ROOT.contains(entry), "/{entry}");
+        assert!(expected.split(' ').any(|known| known == entry) || entry == way, "/{entry}");
     }
+}
+
+/// A project usually lies in the caller's home; of that, nothing else is there.
+#[tokio::test]
+async fn a_workspace_in_the_callers_home_is_all_that_is_seen_of_it() {
+    let bed = Bed::with(|config| config.host_home = config.state_dir.parent().map(|dir| dir.join("home")));
+    let home = bed.dir().join("home");
+    for dir in [".ssh", ".claude", ".config/git", "project", "other"] {
+        fs::create_dir_all(home.join(dir)).unwrap();
+        fs::write(home.join(dir).join("file"), "").unwrap();
+    }
+    let mut request = bed.request("bed");
+    request.workspace = home.join("project");
+    let name = bed.loopbox.create(request).await.unwrap().name;
+    let seen = bed.text(&name, &format!("find '{}' -type f; ls -A '{}'", home.display(), home.display())).await;
+    assert_eq!(seen, format!("{}\nproject", home.join("project/file").display()));
+    assert_ne!(bed.sh(&name, &format!("touch '{}'", home.join(".bashrc").display())).await.exit_code, 0);
+    assert!(!home.join(".bashrc").exists());
 }
 
 #[tokio::test]
