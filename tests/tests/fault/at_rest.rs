@@ -20,10 +20,12 @@ async fn at_work() -> (World, Process) {
     let world = World::new();
     world.create().await;
     world.sh("echo kept > ~/note").await;
-    let command = ExecRequest::new(["sleep", "infinity"]);
-    world.loopbox.exec_detached(&world.name, command).await.unwrap();
+    let command = ExecRequest::new(["bash", "-c", "echo started; exec sleep infinity"]);
+    let detached = world.loopbox.exec_detached(&world.name, command).await.unwrap();
+    let mut log = world.loopbox.log_follower(&world.name, &detached.id, true).await.unwrap();
+    assert_eq!(log.next().await.unwrap().unwrap(), b"started\n");
     let processes = world.loopbox.processes(&world.name).await.unwrap();
-    let sleeper = processes.iter().find(|process| process.command == "sleep infinity").unwrap();
+    let sleeper = processes.iter().find(|process| process.command.ends_with("sleep infinity")).unwrap();
     let sleeper = Process::open(i32::try_from(sleeper.pid).unwrap(), "sleep".to_owned()).unwrap();
     (world, sleeper)
 }

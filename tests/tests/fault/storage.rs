@@ -130,3 +130,19 @@ async fn a_state_directory_on_an_overlay_is_refused_with_the_remedy() {
     assert_eq!(fs::read_dir(world.state().with_file_name("upper").join("sandboxes")).unwrap().count(), 0);
     world.assert_nothing_left();
 }
+
+#[tokio::test]
+async fn a_state_directory_without_extended_attributes_is_refused_with_the_remedy() {
+    let world = World::new();
+    fs::create_dir(world.state()).unwrap();
+    let find = format!("find '{}' -mindepth 2 >&2", world.state().display());
+    let [create, prune] = ["create", "prune"].map(|verb| call(&world, verb));
+    let script = format!("{prune} > /dev/null; {create}; {prune} > /dev/null; {find}");
+    let output = mounted(&world, "ramfs", "mode=700", &script).output().unwrap();
+    let Ended::Failed { code, message, hint } = ended(&output) else { panic!("{output:?}") };
+    assert_eq!(code, "BackendUnavailable", "{message}");
+    assert!(message.contains("extended attributes"), "{message}");
+    assert!(hint.contains("LOOPBOX_STATE_DIR"), "{hint}");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    world.assert_nothing_left();
+}
