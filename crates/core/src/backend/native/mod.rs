@@ -164,6 +164,7 @@ impl Backend for Native {
         let native = native(record)?;
         let helper = self.helper(config)?;
         prepare_files(dir, record, native.ids)?;
+        require_attributes(&dir.join("layer"))?;
         loopbox_init::failpoint!(config, "create.files-made");
         if let Some(cgroup) = &native.cgroup {
             let owner = match native.ids {
@@ -300,6 +301,19 @@ fn prepare_files(dir: &SandboxDir, record: &Record, ids: IdMap) -> Result<()> {
         fs::rename(&making, &home).map_err(|error| Error::io("making the private home", error))?;
     }
     Ok(())
+}
+
+/// An overlay keeps its notes in extended attributes. Where there are none it can be mounted, and then fails to remove
+/// directories.
+fn require_attributes(layer: &Path) -> Result<()> {
+    use rustix::fs::{XattrFlags, removexattr, setxattr};
+    const NAME: &str = "user.loopbox";
+    setxattr(layer, NAME, b"", XattrFlags::empty()).and_then(|()| removexattr(layer, NAME)).map_err(|errno| {
+        let what = format!("the file system of {} has no extended attributes, which an overlay needs", layer.display());
+        Error::new(ErrorCode::BackendUnavailable, what)
+            .with_source(std::io::Error::from(errno))
+            .with_hint("set LOOPBOX_STATE_DIR to a directory on ext4, xfs or btrfs")
+    })
 }
 
 /// Writes the files with which the agent's first-run questions are answered.
