@@ -1,12 +1,14 @@
 //! What the library needs from its surroundings, passed in explicitly.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::path::PathBuf;
 
 use crate::backend::BackendId;
+use crate::redact::Names;
 
 /// Configuration of a [`Loopbox`](crate::Loopbox). The library reads nothing of this from the environment by itself.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Config {
     /// The directory that holds all state: `$LOOPBOX_STATE_DIR`, else `$XDG_STATE_HOME/loopbox` by convention.
@@ -31,6 +33,21 @@ pub struct Config {
     /// The step at which to die, for fault tests.
     #[cfg(feature = "failpoints")]
     pub failpoint: Option<String>,
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("state_dir", &self.state_dir)
+            .field("helper", &self.helper)
+            .field("backend", &self.backend)
+            .field("allow_host_fallback", &self.allow_host_fallback)
+            .field("host_path", &self.host_path)
+            .field("host_home", &self.host_home)
+            .field("host_env", &Names::of(self.host_env.iter().map(|(name, _)| name)))
+            .field("git_identity", &self.git_identity)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Config {

@@ -39,6 +39,7 @@ mod name;
 mod options;
 mod processes;
 mod record;
+mod redact;
 mod registry;
 pub mod supervisor;
 mod watch;

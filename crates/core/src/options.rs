@@ -1,6 +1,7 @@
 //! What a caller may choose when a sandbox is made.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use crate::backend::BackendId;
 use crate::config::GitIdentity;
 use crate::error::{Error, Result};
 use crate::name::{AgentName, LoopId, SandboxName};
+use crate::redact::Names;
 
 /// A sandbox expires this long after its last use unless told otherwise.
 pub(crate) const DEFAULT_TTL: Duration = Duration::from_hours(24);
@@ -51,7 +53,7 @@ impl CreateRequest {
 }
 
 /// Options of create. What is left out keeps what an existing sandbox has; a new one gets the default.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct CreateOptions {
     /// Which hosts the sandbox may reach. Default: public ones.
@@ -78,6 +80,21 @@ pub struct CreateOptions {
     pub allow_host_fallback: bool,
     /// Leave out [`Config::git_identity`](crate::Config::git_identity).
     pub no_git_identity: bool,
+}
+
+impl fmt::Debug for CreateOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CreateOptions")
+            .field("network", &self.network)
+            .field("limits", &self.limits)
+            .field("ttl", &self.ttl)
+            .field("env", &self.env.as_ref().map(|env| Names::of(env.keys())))
+            .field("credentials", &self.credentials)
+            .field("backend", &self.backend)
+            .field("template", &self.template)
+            .field("allow_host_fallback", &self.allow_host_fallback)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Egress policy as the caller gives it: every field that is absent keeps what there is.

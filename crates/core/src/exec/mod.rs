@@ -7,8 +7,11 @@ mod status;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use crate::redact::Names;
 
 pub(crate) use check::check;
 pub use running::{Exec, ExecReader, ExecWriter};
@@ -17,7 +20,7 @@ pub use running::{Exec, ExecReader, ExecWriter};
 pub const DEFAULT_MAX_OUTPUT_BYTES: u64 = 50 * 1024 * 1024;
 
 /// A command to run in a sandbox.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct ExecRequest {
     /// The command and its arguments, passed exactly.
@@ -36,6 +39,19 @@ pub struct ExecRequest {
     pub tty: Option<TtySize>,
     /// How much of each stream [`Exec::output`] keeps.
     pub max_output_bytes: u64,
+}
+
+impl fmt::Debug for ExecRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExecRequest")
+            .field("argv", &self.argv)
+            .field("env", &Names::of(self.env.keys()))
+            .field("work_dir", &self.work_dir)
+            .field("user", &self.user)
+            .field("timeout", &self.timeout)
+            .field("tty", &self.tty)
+            .finish_non_exhaustive()
+    }
 }
 
 impl ExecRequest {
@@ -59,7 +75,7 @@ impl ExecRequest {
 }
 
 /// What a command reads from its standard input.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 #[non_exhaustive]
 pub enum ExecInput {
     /// Nothing: the stream is at its end.
@@ -69,6 +85,16 @@ pub enum ExecInput {
     Bytes(Vec<u8>),
     /// What the caller writes to [`Exec::stdin`].
     Stream,
+}
+
+impl fmt::Debug for ExecInput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("Empty"),
+            Self::Bytes(bytes) => write!(f, "Bytes({} bytes)", bytes.len()),
+            Self::Stream => f.write_str("Stream"),
+        }
+    }
 }
 
 /// Who runs a command.

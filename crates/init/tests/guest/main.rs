@@ -5,7 +5,13 @@
 
 // The client is `loopbox_core::guest`, which is private there.
 #[path = "../../../core/src/guest/mod.rs"]
-#[allow(dead_code, unused_imports, unreachable_pub, clippy::pedantic, reason = "judged where it belongs, in loopbox-core")]
+#[allow(
+    dead_code,
+    unused_imports,
+    unreachable_pub,
+    clippy::pedantic,
+    reason = "judged where it belongs, in loopbox-core"
+)]
 mod client;
 
 mod commands;

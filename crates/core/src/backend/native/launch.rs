@@ -99,7 +99,8 @@ pub(super) fn start(helper: &Path, dir: &SandboxDir, instructions: &Instructions
             let log = fs::read_to_string(dir.join("supervisor.log")).unwrap_or_default();
             let last = log.lines().last().unwrap_or_default();
             if detached.success() {
-                let error = Error::new(ErrorCode::BackendUnavailable, "the sandbox's supervisor died before it was ready");
+                let error =
+                    Error::new(ErrorCode::BackendUnavailable, "the sandbox's supervisor died before it was ready");
                 return Err(error.with_hint("try again; `loopbox doctor` checks what the native backend needs"));
             }
             Err(unusable(helper, &format!("it ended without an answer ({detached}) {last}")))
