@@ -1,4 +1,4 @@
-//! `fault-driver create|deny|exec|stop|network|remove|prune STATE HELPER WORKSPACE NAME [FAILPOINT|- [COMMAND…]]`: one call
+//! `fault-driver create|deny|exec|detach|stop|network|remove|prune STATE HELPER WORKSPACE NAME [FAILPOINT|- [COMMAND…]]`: one call
 //! of the library in a process of its own, which dies at the failpoint if it gets there.
 //!
 //! `fault-driver race STATE HELPER WORKSPACE NAME SEED ROUNDS` makes, uses, stops and removes one sandbox in a random
@@ -52,6 +52,7 @@ fn call(verb: &str, state: &str, helper: &str, workspace: &str, name: &str, rest
         match verb {
             "create" => caller.create().await,
             "exec" => caller.exec(command).await,
+            "detach" => caller.detach().await,
             "stop" => caller.loopbox.stop(&caller.name).await.map(|()| Value::Null),
             "deny" => caller.create_denied().await,
             "network" => caller.deny().await,
@@ -110,6 +111,11 @@ impl Caller {
         exec.wait().await.map(|status| json!(status.exit_code))
     }
 
+    async fn detach(&self) -> loopbox_core::Result<Value> {
+        let command = ExecRequest::new(["sleep", "infinity"]);
+        self.loopbox.exec_detached(&self.name, command).await.map(|detached| json!(detached.id))
+    }
+
     /// create with another policy than the default.
     async fn create_denied(&self) -> loopbox_core::Result<Value> {
         let mut request = CreateRequest::new(self.name.clone(), AgentName::parse("shell")?, &self.workspace);
@@ -137,14 +143,13 @@ impl Caller {
                 2 => self.exec(&[]).await.map(|_| ()),
                 _ => self.loopbox.remove(&self.name).await.map(|_| ()),
             };
-            match done {
-                Err(error) => match error.code() {
+            if let Err(error) = done {
+                match error.code() {
                     ErrorCode::SandboxNotFound => {}
                     // A command ends with its sandbox.
                     ErrorCode::SandboxDied if random % 4 == 2 => {}
                     _ => return Err(error),
-                },
-                Ok(()) => {}
+                }
             }
         }
         Ok(json!(rounds))

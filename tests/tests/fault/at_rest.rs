@@ -152,6 +152,22 @@ async fn a_supervisor_whose_caller_died_before_the_commit_ends_by_itself() {
     world.assert_nothing_left();
 }
 
+#[tokio::test]
+async fn a_detached_command_outlives_the_caller_that_died_right_after_asking() {
+    let world = World::new();
+    world.create().await;
+    assert_eq!(world.drive("detach", "detach.ready"), Ended::Killed);
+    assert_eq!(world.loopbox.logs(&world.name).await.unwrap(), []);
+    assert_eq!(world.drive("detach", "detach.asked"), Ended::Killed);
+    let logs = world.loopbox.logs(&world.name).await.unwrap();
+    assert_eq!(
+        logs.iter().map(|log| (log.command.as_str(), log.exit_code)).collect::<Vec<_>>(),
+        [("sleep infinity", None)]
+    );
+    world.loopbox.remove(&world.name).await.unwrap();
+    world.assert_nothing_left();
+}
+
 async fn state_of_the_half_made(world: &World) -> Option<SandboxState> {
     world.loopbox.inspect(&world.name).await.ok().map(|info| info.state)
 }

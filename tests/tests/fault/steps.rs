@@ -42,6 +42,8 @@ const STEPS: &[(&str, &str, Before, Dies)] = &[
     ("create.committed", "create", Before::Nothing, Dies::Caller),
     ("create.settings-written", "deny", Before::Running, Dies::Caller),
     ("network.recorded", "network", Before::Running, Dies::Caller),
+    ("detach.ready", "detach", Before::Running, Dies::Caller),
+    ("detach.asked", "detach", Before::Running, Dies::Caller),
     ("start.stopped", "exec", Before::Stopped, Dies::Caller),
     ("start.committed", "exec", Before::Stopped, Dies::Caller),
     ("stop.locked", "stop", Before::Running, Dies::Caller),

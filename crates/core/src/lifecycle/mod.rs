@@ -127,7 +127,9 @@ impl Loopbox {
     pub async fn exec_detached(&self, name: &SandboxName, request: ExecRequest) -> Result<DetachedExec> {
         let (dir, record) = self.ensure_running(name).await?;
         let id = random_hex(4)?;
+        loopbox_init::failpoint!(self.0.config, "detach.ready");
         self.0.backend(record.backend).exec_detached(&dir, &record, request, &id).await?;
+        loopbox_init::failpoint!(self.0.config, "detach.asked");
         Ok(DetachedExec { id })
     }
 
