@@ -3,13 +3,14 @@
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use loopbox_core::{ErrorCode, Exec, ExecInput, ExecRequest, OutputStream, SandboxName};
+use loopbox_core::{ErrorCode, Exec, ExecInput, ExecRequest, OutputStream, SandboxName, TtySize};
 use loopbox_tests::{Bed, Watched, on_every_backend, within};
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio_util::sync::CancellationToken;
 
 on_every_backend!(
     a_time_limit_ends_everything_that_came_of_the_command_and_nothing_else,
+    a_time_limit_also_ends_what_runs_on_a_terminal,
     a_command_that_heeds_sigterm_ends_by_it,
     a_command_that_ends_in_time_is_not_touched,
     a_cancelled_command_is_ended_and_what_it_wrote_kept,
@@ -83,6 +84,17 @@ async fn a_time_limit_ends_everything_that_came_of_the_command_and_nothing_else(
     assert_eq!(within("the other's line", other_lines.next_line()).await.unwrap().as_deref(), Some("survived all"));
     assert_eq!(other.wait().await.unwrap().exit_code, 6);
     assert_eq!(bed.sh(&name, "exit 5").await.exit_code, 5, "the sandbox stays usable");
+}
+
+async fn a_time_limit_also_ends_what_runs_on_a_terminal(bed: Bed) {
+    let name = bed.sandbox().await;
+    let processes = unique(&bed, "typed");
+    let mut request = wild(&processes);
+    request.tty = Some(TtySize { rows: 24, cols: 80 });
+    request.timeout = Duration::from_millis(300);
+    let output = within("the end of the wild command", bed.exec(&name, request)).await.unwrap();
+    assert_eq!((output.exit_code, output.timed_out), (124, true));
+    assert_eq!(Watched::named(&processes).len(), 0, "processes of the command live on");
 }
 
 async fn a_command_that_heeds_sigterm_ends_by_it(bed: Bed) {

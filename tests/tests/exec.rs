@@ -119,6 +119,21 @@ async fn beyond_the_limit_the_first_bytes_are_kept_and_the_command_goes_on(bed: 
     assert_eq!((exact.stdout.len(), exact.truncated), (1000, false));
 }
 
+/// However much a command writes, the caller holds no more of it than it asked for.
+#[tokio::test]
+async fn memory_stays_flat_beyond_the_limit() {
+    let bed = Bed::native();
+    let name = bed.sandbox().await;
+    let mut request = ExecRequest::new(["head", "-c", "300000000", "/dev/zero"]);
+    request.max_output_bytes = 1_000_000;
+    let output = within("300 MB", bed.exec(&name, request)).await.unwrap();
+    assert_eq!((output.exit_code, output.stdout.len(), output.truncated), (0, 1_000_000, true));
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let peak_kb: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+    assert!(peak_kb < 200_000, "{peak}");
+}
+
 async fn five_megabytes_on_both_streams(bed: Bed) {
     let name = bed.sandbox().await;
     let script = "head -c 5000000 /dev/zero | tr '\\0' o & head -c 5000000 /dev/zero | tr '\\0' e >&2; wait";
