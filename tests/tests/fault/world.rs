@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -230,6 +231,10 @@ impl Drop for World {
         for process in self.processes() {
             process.kill();
             process.dies_within(SOON);
+        }
+        // An overlay closes its working directory to everybody.
+        for dir in below(self.dir.path()).iter().filter(|path| path.is_dir() && !path.is_symlink()) {
+            let _foreign = fs::set_permissions(dir, fs::Permissions::from_mode(0o700));
         }
         for cgroup in self.cgroups() {
             for below in below(&cgroup).into_iter().rev().filter(|path| path.is_dir()) {
