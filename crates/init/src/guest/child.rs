@@ -1,36 +1,39 @@
-//! What a forked process does until it is the command.
+//! What a process does from its making until it is the command.
 //!
-//! Only async-signal-safe calls, no allocation: the process may share its memory with the one that forked it.
+//! It shares its memory, and the C library's per-thread data, with the guest, which goes on meanwhile. So only bare
+//! system calls: nothing that allocates, locks, panics or sets `errno`.
 
 use super::command::Command;
 use super::identity::Identity;
 use super::shared::{Slot, Stage};
 use super::signals;
+use super::tree::Watch;
 use rustix::process::Rlimit;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::RawFd;
+use syscalls::{Errno, Sysno, syscall};
 
 /// The status of a process that could not become its command; its slot says why.
 const NOT_STARTED: i32 = 125;
 
-/// All that a child needs, made by its parent.
+/// All that a child needs, made by its parent. Descriptors are meant as of the child's making: it has its own table.
 #[derive(Debug)]
-pub(super) struct Plan<'a> {
-    pub(super) command: &'a Command,
+pub(super) struct Plan {
+    pub(super) command: Command,
     pub(super) identity: Identity,
     /// What becomes standard input, output and error; all above 2.
     pub(super) stdio: [RawFd; 3],
     /// Whether they are a terminal, to become the controlling one.
     pub(super) terminal: bool,
     /// The file of a cgroup by which the child joins it, where it is not born there.
-    pub(super) join: Option<OwnedFd>,
+    pub(super) join: Option<RawFd>,
+    /// What a process over the command is told, where there is one.
+    pub(super) watch: Option<Watch>,
     pub(super) open_files: Option<Rlimit>,
-    /// A signal that the parent handles and the command shall not.
-    pub(super) handled: Option<i32>,
     pub(super) slot: &'static Slot,
 }
 
 /// Becomes the command, or notes why not and ends.
-pub(super) fn become_command(plan: &Plan<'_>) -> ! {
+pub(super) fn become_command(plan: &Plan) -> ! {
     let (stage, errno) = match prepare(plan) {
         Ok(()) => execute(plan),
         Err(failure) => failure,
@@ -39,57 +42,56 @@ pub(super) fn become_command(plan: &Plan<'_>) -> ! {
     end(NOT_STARTED)
 }
 
-fn prepare(plan: &Plan<'_>) -> Result<(), (Stage, i32)> {
-    let setup = |errno| (Stage::Setup, errno);
-    if let Some(procs) = &plan.join {
-        // SAFETY: the descriptor is open and the buffer is static. 0 is the writer itself.
-        check(unsafe { libc::write(procs.as_raw_fd(), b"0".as_ptr().cast(), 1) } == 1).map_err(setup)?;
-    }
-    // SAFETY: these take integers only.
+fn prepare(plan: &Plan) -> Result<(), (Stage, i32)> {
+    let setup = |errno: Errno| (Stage::Setup, errno.into_raw());
+    // SAFETY: these take integers, and strings that are zero-terminated or of the length given.
     unsafe {
-        libc::setsid();
+        if let Some(procs) = plan.join {
+            // 0 is the writer itself.
+            syscall!(Sysno::write, procs, b"0".as_ptr(), 1).map_err(setup)?;
+        }
+        let _ = syscall!(Sysno::setsid);
         if plan.terminal {
-            check(libc::ioctl(plan.stdio[0], libc::TIOCSCTTY, 0) == 0).map_err(setup)?;
+            syscall!(Sysno::ioctl, plan.stdio[0], libc::TIOCSCTTY, 0).map_err(setup)?;
         }
         for (target, &descriptor) in (0..).zip(&plan.stdio) {
-            check(libc::dup2(descriptor, target) == target).map_err(setup)?;
+            syscall!(Sysno::dup3, descriptor, target, 0).map_err(setup)?;
         }
-        check(libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) == 0).map_err(setup)?;
+        syscall!(Sysno::close_range, 3, libc::c_uint::MAX, 0).map_err(setup)?;
+        if let Some(limit) = plan.open_files {
+            restore_open_files(limit);
+        }
+        plan.identity.put_on().map_err(|errno| (Stage::User, errno.into_raw()))?;
+        syscall!(Sysno::chdir, plan.command.work_dir().as_ptr()).map_err(|errno| (Stage::WorkDir, errno.into_raw()))?;
     }
-    if let Some(limit) = plan.open_files {
-        restore_open_files(limit);
+    if let Some(signal) = plan.watch.and_then(Watch::handled) {
+        signals::restore(signal);
     }
-    plan.identity.put_on().map_err(|errno| (Stage::User, errno))?;
-    // SAFETY: the path is a zero-terminated string.
-    check(unsafe { libc::chdir(plan.command.work_dir().as_ptr()) } == 0).map_err(|errno| (Stage::WorkDir, errno))?;
-    if let Some(signal) = plan.handled {
-        // SAFETY: the default action needs no handler.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
-    }
-    signals::unblock_all();
+    signals::set_mask(signals::NONE);
     Ok(())
 }
 
 fn restore_open_files(limit: Rlimit) {
-    let value = |value: Option<u64>| value.unwrap_or(libc::RLIM_INFINITY);
-    let limit = libc::rlimit { rlim_cur: value(limit.current), rlim_max: value(limit.maximum) };
-    // SAFETY: the limit is a live local.
-    unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
+    let value = |value: Option<u64>| value.unwrap_or(u64::MAX);
+    let limit = [value(limit.current), value(limit.maximum)];
+    // SAFETY: the limit is a live local of the kernel's form: two 64-bit words, all ones for no limit.
+    let _ = unsafe { syscall!(Sysno::prlimit64, 0, libc::RLIMIT_NOFILE, limit.as_ptr(), 0) };
 }
 
 /// Tries the candidates as a shell would. Ends the process with a shell's codes if none is a program; returns what is
 /// the fault of the system or of the caller.
-fn execute(plan: &Plan<'_>) -> (Stage, i32) {
-    let mut verdict = libc::ENOENT;
+fn execute(plan: &Plan) -> (Stage, i32) {
+    let mut verdict = Errno::ENOENT;
+    let (arguments, environment) = (plan.command.arguments(), plan.command.environment());
     for candidate in plan.command.candidates() {
         // SAFETY: the path is zero-terminated; both lists end with a null pointer, point to zero-terminated strings,
         // and live as long as the command.
-        unsafe { libc::execve(candidate.as_ptr(), plan.command.arguments(), plan.command.environment()) };
-        match errno() {
-            libc::ENOENT | libc::ENOTDIR => {}
-            libc::EACCES => verdict = libc::EACCES,
-            libc::E2BIG => return (Stage::Arguments, libc::E2BIG),
-            errno @ (libc::ENOMEM | libc::EAGAIN) => return (Stage::Memory, errno),
+        let failed = unsafe { syscall!(Sysno::execve, candidate.as_ptr(), arguments, environment) };
+        match failed.err().unwrap_or(Errno::ENOEXEC) {
+            Errno::ENOENT | Errno::ENOTDIR => {}
+            Errno::EACCES => verdict = Errno::EACCES,
+            Errno::E2BIG => return (Stage::Arguments, libc::E2BIG),
+            errno @ (Errno::ENOMEM | Errno::EAGAIN) => return (Stage::Memory, errno.into_raw()),
             errno => {
                 verdict = errno;
                 break;
@@ -97,30 +99,22 @@ fn execute(plan: &Plan<'_>) -> (Stage, i32) {
         }
     }
     let (code, reason) = match verdict {
-        libc::ENOENT => (127, b": command not found\n".as_slice()),
-        libc::EACCES => (126, b": permission denied\n".as_slice()),
-        libc::ENOEXEC => (126, b": exec format error\n".as_slice()),
+        Errno::ENOENT => (127, b": command not found\n".as_slice()),
+        Errno::EACCES => (126, b": permission denied\n".as_slice()),
+        Errno::ENOEXEC => (126, b": exec format error\n".as_slice()),
         _ => (126, b": cannot be executed\n".as_slice()),
     };
     let part = |bytes: &[u8]| libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
     let line = [part(b"loopbox: "), part(plan.command.name().to_bytes()), part(reason)];
     // SAFETY: the three parts are live and only read; a lost line changes nothing.
-    unsafe { libc::writev(2, line.as_ptr(), 3) };
+    let _ = unsafe { syscall!(Sysno::writev, 2, line.as_ptr(), line.len()) };
     end(code)
 }
 
-/// Ends the process without running anything of the one it was forked from.
+/// Ends the process without running anything of the one that made it.
 pub(super) fn end(code: i32) -> ! {
-    // SAFETY: ends the process; nothing follows.
-    unsafe { libc::_exit(code) }
-}
-
-/// Why the last call failed.
-pub(super) fn errno() -> i32 {
-    // SAFETY: the location is that of this thread.
-    unsafe { *libc::__errno_location() }
-}
-
-fn check(success: bool) -> Result<(), i32> {
-    if success { Ok(()) } else { Err(errno()) }
+    loop {
+        // SAFETY: ends the process; nothing follows.
+        let _ = unsafe { syscall!(Sysno::exit_group, code) };
+    }
 }

@@ -27,7 +27,6 @@ use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process_group, wait
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// The first wait between two looks at a tree that is being ended; it doubles up to [`KILL_INTERVAL`].
@@ -42,7 +41,7 @@ const KILL_LIMIT: Duration = Duration::from_secs(10);
 pub(super) struct Engine {
     pub(super) privileges: Privileges,
     trees: Trees,
-    bell: Rc<OwnedFd>,
+    bell: OwnedFd,
     slots: Slots,
     execs: HashMap<ExecId, Exec>,
     children: HashMap<Pid, ExecId>,
@@ -119,8 +118,8 @@ impl Engine {
         follow: bool,
     ) -> Result<Engine, GuestError> {
         let bell = rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
-        let bell = Rc::new(bell.map_err(GuestError::system("make an event counter"))?);
-        let watch = Watch { bell: Rc::clone(&bell), follow: follow.then(getpid) };
+        let bell = bell.map_err(GuestError::system("make an event counter"))?;
+        let watch = Watch { bell: bell.as_raw_fd(), follow: follow.then(getpid) };
         Ok(Engine {
             privileges: Privileges::settle(users)?,
             trees: Trees::new(control, watch),
@@ -146,18 +145,18 @@ impl Engine {
         let command = Command::prepare(start, &self.inherited)?;
         let identity = self.privileges.identity(start.user)?;
         let slot = self.slots.take().ok_or(Failure::ProcessLimit)?;
-        let mut plan = Plan {
-            command: &command,
+        let plan = Plan {
+            command,
             identity,
             stdio: stdio.raw(),
             terminal: matches!(stdio, Stdio::Terminal(_)),
             join: None,
+            watch: None,
             open_files: self.privileges.open_files,
-            handled: None,
             slot: self.slots.slot(slot),
         };
         let started = Instant::now();
-        let (tree, pid) = self.trees.start(&mut plan).map_err(|errno| {
+        let (tree, pid) = self.trees.start(plan).map_err(|errno| {
             self.slots.give(slot);
             spawn_failure(errno.raw_os_error())
         })?;

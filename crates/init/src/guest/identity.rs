@@ -1,6 +1,6 @@
 //! Whom a command runs as: ids and capabilities, put on by the child itself.
 
-use std::ptr;
+use syscalls::{Errno, Sysno, syscall};
 
 /// What the sandbox's own root may do: what package managers need to unpack files for other users, and no more.
 ///
@@ -36,24 +36,23 @@ struct CapabilityWord {
 const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
 
 impl Identity {
-    /// Becomes it; async-signal-safe. On failure gives the kernel's reason.
-    pub(super) fn put_on(&self) -> Result<(), i32> {
+    /// Becomes it, by bare system calls.
+    pub(super) fn put_on(&self) -> Result<(), Errno> {
         for capability in bits(self.unbound) {
             // SAFETY: takes integers only.
-            unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) };
+            let _ = unsafe { syscall!(Sysno::prctl, libc::PR_CAPBSET_DROP, capability, 0, 0, 0) };
         }
         if let Some((uid, gid)) = self.ids {
-            // The raw calls: the C library's would look for other threads to change along.
             // SAFETY: setgroups reads no list when its length is 0; the others take integers only.
             unsafe {
-                check(libc::syscall(libc::SYS_setgroups, 0, ptr::null::<u32>()))?;
-                check(libc::syscall(libc::SYS_setresgid, gid, gid, gid))?;
-                check(libc::syscall(libc::SYS_setresuid, uid, uid, uid))?;
+                syscall!(Sysno::setgroups, 0, 0)?;
+                syscall!(Sysno::setresgid, gid, gid, gid)?;
+                syscall!(Sysno::setresuid, uid, uid, uid)?;
             }
         }
         if let Some(capabilities) = self.capabilities {
             // SAFETY: takes integers only.
-            unsafe { libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) };
+            let _ = unsafe { syscall!(Sysno::prctl, libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) };
             set_capabilities(capabilities)?;
         }
         Ok(())
@@ -77,7 +76,7 @@ pub(super) fn bounding() -> u64 {
         .fold(0, |set, bit| set | 1 << bit)
 }
 
-fn set_capabilities(set: u64) -> Result<(), i32> {
+fn set_capabilities(set: u64) -> Result<(), Errno> {
     let header = CapabilityHeader { version: CAPABILITY_VERSION_3, pid: 0 };
     let word = |bits: u64| {
         let bits = u32::try_from(bits & u64::from(u32::MAX)).unwrap_or(0);
@@ -85,13 +84,9 @@ fn set_capabilities(set: u64) -> Result<(), i32> {
     };
     let words = [word(set), word(set >> 32)];
     // SAFETY: version 3 reads exactly two words, and both pointers are to live locals.
-    check(unsafe { libc::syscall(libc::SYS_capset, &raw const header, words.as_ptr()) })
+    unsafe { syscall!(Sysno::capset, &raw const header, words.as_ptr()) }.map(drop)
 }
 
 fn bits(set: u64) -> impl Iterator<Item = libc::c_ulong> {
     (0..64).filter(move |bit| set >> bit & 1 == 1)
-}
-
-fn check(result: libc::c_long) -> Result<(), i32> {
-    if result == 0 { Ok(()) } else { Err(super::child::errno()) }
 }

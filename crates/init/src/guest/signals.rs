@@ -4,6 +4,7 @@ use rustix::io::Errno;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
+use syscalls::{Sysno, syscall};
 
 /// Signals that are read from a descriptor instead of interrupting.
 #[derive(Debug)]
@@ -21,10 +22,10 @@ pub(super) struct Arrived {
 impl Signals {
     /// Takes `SIGCHLD` and `ending` as readable events.
     ///
-    /// `SIGPIPE` is blocked, and every ignored signal gets its default action: an ignored one would be inherited by
-    /// commands, a blocked one is unblocked before they begin.
+    /// `SIGPIPE` is blocked, and every signal gets its default action: an ignored one would be inherited by commands, a
+    /// blocked one is unblocked before they begin, and a handler could run in a child that shares our memory.
     pub(super) fn take(ending: &[i32]) -> Result<Signals, Errno> {
-        restore_ignored();
+        restore_all();
         // SAFETY: the set is initialised by sigemptyset before it is read; all pointers are to live locals.
         unsafe {
             let mut set = MaybeUninit::<libc::sigset_t>::uninit();
@@ -69,35 +70,23 @@ impl AsFd for Signals {
     }
 }
 
-/// Blocks every signal that can be blocked.
-pub(super) fn block_all() {
-    // SAFETY: the set is initialised by sigfillset before it is read.
-    unsafe {
-        let mut set = MaybeUninit::<libc::sigset_t>::uninit();
-        libc::sigfillset(set.as_mut_ptr());
-        libc::sigprocmask(libc::SIG_SETMASK, set.as_ptr(), ptr::null_mut());
-    }
+/// The mask that lets every signal through.
+pub(super) const NONE: u64 = 0;
+
+/// The mask that blocks every signal that can be blocked.
+pub(super) const ALL: u64 = u64::MAX;
+
+/// Every signal but one.
+pub(super) const fn all_but(signal: i32) -> u64 {
+    !(1 << (signal - 1))
 }
 
-/// Lets every signal through; async-signal-safe.
-pub(super) fn unblock_all() {
-    // SAFETY: the set is initialised by sigemptyset before it is read.
-    unsafe {
-        let mut set = MaybeUninit::<libc::sigset_t>::uninit();
-        libc::sigemptyset(set.as_mut_ptr());
-        libc::sigprocmask(libc::SIG_SETMASK, set.as_ptr(), ptr::null_mut());
-    }
-}
-
-/// Lets one signal through.
-pub(super) fn unblock(signal: i32) {
-    // SAFETY: the set is initialised by sigemptyset before it is used.
-    unsafe {
-        let mut set = MaybeUninit::<libc::sigset_t>::uninit();
-        libc::sigemptyset(set.as_mut_ptr());
-        libc::sigaddset(set.as_mut_ptr(), signal);
-        libc::sigprocmask(libc::SIG_UNBLOCK, set.as_ptr(), ptr::null_mut());
-    }
+/// Sets the mask of blocked signals, and gives the one before; by a bare system call.
+pub(super) fn set_mask(mask: u64) -> u64 {
+    let mut before = NONE;
+    // SAFETY: both sets are live locals, of the 8 bytes that the kernel's have.
+    let _ = unsafe { syscall!(Sysno::rt_sigprocmask, libc::SIG_SETMASK, &raw const mask, &raw mut before, 8) };
+    before
 }
 
 /// Installs a handler.
@@ -110,21 +99,18 @@ pub(super) fn handle(signal: i32, handler: extern "C" fn(i32)) {
     }
 }
 
-/// Asks the kernel itself: the C library does not let its own two signals be looked at, but they are inherited too.
-fn restore_ignored() {
-    const HIGHEST: i32 = 64;
-    // The handler is the first word of the kernel's structure; a zeroed one asks for the default action.
+/// Gives a signal its default action; by a bare system call.
+pub(super) fn restore(signal: i32) {
+    // A zeroed structure asks for the default action. The kernel's has at most four words on 64-bit machines.
     let default = [0_usize; 4];
-    for signal in 1..=HIGHEST {
-        let mut before = [0_usize; 4];
-        // SAFETY: the kernel's structure has at most four words on 64-bit machines, and 8 is the size of its set.
-        unsafe {
-            let looked = libc::syscall(libc::SYS_rt_sigaction, signal, ptr::null::<usize>(), before.as_mut_ptr(), 8);
-            if looked == 0 && before[0] == libc::SIG_IGN {
-                libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), ptr::null_mut::<usize>(), 8);
-            }
-        }
-    }
+    // SAFETY: the structure is a live local, and 8 is the size of its set.
+    let _ = unsafe { syscall!(Sysno::rt_sigaction, signal, default.as_ptr(), 0, 8) };
+}
+
+/// Asks the kernel itself: the C library does not let its own two signals be looked at, but they are inherited too.
+fn restore_all() {
+    const HIGHEST: i32 = 64;
+    (1..=HIGHEST).for_each(restore);
 }
 
 fn last_errno() -> Errno {

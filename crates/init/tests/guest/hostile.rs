@@ -1,8 +1,9 @@
 //! Clients that do not keep to the protocol. None of them may hold up a command of another.
 
+use crate::client::GuestError;
 use crate::support::{Guest, Outcome, TOKEN, Tree, owner, sh};
 use loopbox_init::protocol::{
-    ClientMessage, Decoder, Failure, GuestMessage, Hello, OLDEST, PROTOCOL, Side, Start, TtySize, Versions,
+    ClientMessage, Decoder, Failure, GuestMessage, Hello, OLDEST, PROTOCOL, Side, Start, TtySize, User, Versions,
 };
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use rustix::pipe::pipe;
@@ -11,6 +12,7 @@ use std::io::{IoSlice, Read as _, Write as _};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 fn hello(token: [u8; 32], min: u16, max: u16) -> Vec<u8> {
     let mut wire = Vec::new();
@@ -128,4 +130,55 @@ async fn a_request_that_never_ends_holds_up_nobody() {
     assert_eq!(guest.run(sh("exit 6")).await.code(), 6);
     drop(silent);
     assert_eq!(guest.run(sh("exit 7")).await.code(), 7);
+}
+
+/// Children begin in the memory of PID 1, and watchers stay there.
+#[tokio::test]
+async fn nobody_inside_sees_the_memory_of_the_guest() {
+    for tree in Tree::all() {
+        let guest = Guest::new(tree);
+        let users = if owner().is_some() { &[User::Agent, User::Root][..] } else { &[User::Agent] };
+        for &user in users.iter().cycle().take(6) {
+            let look = "for pid in 1 $PPID; do for file in environ mem maps fd/0; do
+                            head -c1 /proc/$pid/$file >/dev/null 2>&1 && echo $pid/$file
+                        done; done; echo done";
+            let mut start = sh(look);
+            start.user = user;
+            assert_eq!(guest.run(start).await.out(), "done\n", "{tree:?} {user:?}");
+        }
+    }
+}
+
+/// Stops and kills whatever it may, but itself and what watches over it.
+const BUTCHER: &str = "
+    echo up
+    while :; do
+        for signal in STOP KILL; do
+            for process in /proc/[0-9]*; do
+                process=${process#/proc/}
+                [ $process = $$ ] || [ $process = $PPID ] || kill -$signal $process 2>/dev/null
+            done
+        done
+    done";
+
+#[tokio::test]
+async fn who_stops_and_kills_all_that_it_may_holds_up_no_other_command() {
+    for tree in Tree::all() {
+        let guest = Guest::new(tree);
+        let mut butcher = guest.start(sh(BUTCHER)).await.unwrap();
+        let mut lines = BufReader::new(butcher.stdout.take().unwrap()).lines();
+        assert_eq!(lines.next_line().await.unwrap().as_deref(), Some("up"), "{tree:?}");
+        for _ in 0..200 {
+            let mut start = sh("exit 3");
+            (start.timeout_ms, start.grace_ms) = (1000, 0);
+            match Outcome::try_of(&mut guest.start(start).await.unwrap()).await {
+                Ok(outcome) => assert!(matches!(outcome.code(), 3 | 137), "{tree:?}: {outcome:?}"),
+                Err(GuestError::Failed(failure)) => assert_eq!(failure, Failure::Lost, "{tree:?}"),
+                Err(error) => panic!("{tree:?}: {error}"),
+            }
+        }
+        butcher.cancel();
+        butcher.wait().await.unwrap();
+        assert_eq!(guest.run(sh("exit 3")).await.code(), 3, "{tree:?}");
+    }
 }

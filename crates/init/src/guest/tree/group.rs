@@ -1,14 +1,14 @@
 //! A cgroup for each exec, and a few empty ones in stock: to make and remove one costs more than to start a process.
 
-use super::super::child::Plan;
-use super::super::spawn;
+use super::super::child::{self, Plan};
+use super::super::spawn::{Lender, Loan};
 use super::{cgroup2, freezer};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, mkdirat, openat, unlinkat};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 use std::cell::Cell;
 use std::collections::VecDeque;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// Empty groups that are kept for the next exec.
 const STOCK: usize = 8;
@@ -101,14 +101,14 @@ impl Groups {
 }
 
 impl Group {
-    /// Forks the child of `plan` inside the group, or with the means to join it; `None` in the child.
-    pub(super) fn fork(&self, plan: &mut Plan<'_>) -> Result<Option<Pid>, Errno> {
+    /// Starts the command of `plan` inside the group, or with the means to join it.
+    pub(super) fn start(&self, lender: &mut Lender, plan: Plan) -> Result<Pid, Errno> {
+        let entry = |loan: &Loan| -> ! { child::become_command(&loan.plan) };
         match self.mechanism {
-            Mechanism::Cgroup2 => spawn::fork_into(self.directory.as_fd()),
+            Mechanism::Cgroup2 => lender.start(plan, entry, Some(self.directory.as_fd())),
             Mechanism::Freezer => {
                 let procs = openat(&self.directory, "cgroup.procs", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
-                plan.join = Some(procs);
-                spawn::fork()
+                lender.start(Plan { join: Some(procs.as_raw_fd()), ..plan }, entry, None)
             }
         }
     }

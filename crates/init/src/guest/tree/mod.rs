@@ -10,8 +10,8 @@ pub(super) use group::Group;
 pub(super) use subreaper::Watch;
 
 use super::TreeControl;
-use super::child::{self, Plan};
-use super::spawn;
+use super::child::Plan;
+use super::spawn::Lender;
 use group::Groups;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal};
@@ -20,7 +20,13 @@ use std::hash::BuildHasher;
 
 /// Makes the trees of new execs.
 #[derive(Debug)]
-pub(super) enum Trees {
+pub(super) struct Trees {
+    lender: Lender,
+    maker: Maker,
+}
+
+#[derive(Debug)]
+enum Maker {
     /// A cgroup for each.
     Groups(Groups),
     /// A watching process over each.
@@ -38,44 +44,45 @@ pub(super) enum Tree {
 
 impl Trees {
     pub(super) fn new(control: TreeControl, watch: Watch) -> Trees {
-        match control {
-            TreeControl::CgroupV2 { dir } => Trees::Groups(Groups::new(dir, group::Mechanism::Cgroup2)),
-            TreeControl::FreezerV1 { dir } => Trees::Groups(Groups::new(dir, group::Mechanism::Freezer)),
-            TreeControl::SubReaper => Trees::Watches(watch),
-        }
+        let (lends, maker) = match control {
+            TreeControl::CgroupV2 { dir } => (true, Maker::Groups(Groups::new(dir, group::Mechanism::Cgroup2))),
+            TreeControl::FreezerV1 { dir } => (true, Maker::Groups(Groups::new(dir, group::Mechanism::Freezer))),
+            TreeControl::SubReaper => (watch.is_simple(), Maker::Watches(watch)),
+        };
+        Trees { lender: Lender::new(lends), maker }
     }
 
     /// Starts the command of `plan`. The process given is the one of the tree that is a child of the guest.
-    pub(super) fn start(&mut self, plan: &mut Plan<'_>) -> Result<(Tree, Pid), Errno> {
-        match self {
-            Trees::Groups(groups) => {
+    pub(super) fn start(&mut self, plan: Plan) -> Result<(Tree, Pid), Errno> {
+        match &mut self.maker {
+            Maker::Groups(groups) => {
                 let group = groups.obtain()?;
-                match group.fork(plan) {
-                    Ok(Some(pid)) => Ok((Tree::Group(group), pid)),
-                    Ok(None) => child::become_command(plan),
+                match group.start(&mut self.lender, plan) {
+                    Ok(pid) => Ok((Tree::Group(group), pid)),
                     Err(errno) => {
                         groups.retire(group);
                         Err(errno)
                     }
                 }
             }
-            Trees::Watches(watch) => match spawn::fork()? {
-                Some(pid) => Ok((Tree::Watched(pid), pid)),
-                None => watch.over(plan),
-            },
+            Maker::Watches(watch) => {
+                let plan = Plan { watch: Some(*watch), ..plan };
+                let pid = self.lender.start(plan, subreaper::watch_over, None)?;
+                Ok((Tree::Watched(pid), pid))
+            }
         }
     }
 
     /// Takes back the tree of an exec that is over. Processes may be left in it.
     pub(super) fn retire(&mut self, tree: Tree) {
-        if let (Trees::Groups(groups), Tree::Group(group)) = (self, tree) {
+        if let (Maker::Groups(groups), Tree::Group(group)) = (&mut self.maker, tree) {
             groups.retire(group);
         }
     }
 
     /// Whether an unknown child is what a killed watcher has left behind.
     pub(super) fn has_watches(&self) -> bool {
-        matches!(self, Trees::Watches(_))
+        matches!(self.maker, Maker::Watches(_))
     }
 }
 

@@ -10,21 +10,19 @@
 //! guest's user, blocks every signal and cannot be traced. Where that user is the agent's too, a command can still kill
 //! its watcher. Then all that was below falls to the guest, which knows by that what to kill.
 
-use super::super::child::{self, Plan};
 use super::super::shared::{Slot, Stage};
-use super::super::{signals, spawn};
+use super::super::spawn::{self, Loan};
+use super::super::{child, signals};
 use super::procfs;
 use crate::protocol::Status;
-use rustix::io::Errno;
 use rustix::process::{
-    Pid, Signal, WaitId, WaitIdOptions, getpid, getppid, kill_process, set_child_subreaper,
-    set_parent_process_death_signal, waitid,
+    Pid, Signal, WaitId, WaitIdOptions, getpid, getppid, kill_process, set_parent_process_death_signal, waitid,
 };
 use std::ffi::c_int;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::RawFd;
 use std::ptr;
-use std::rc::Rc;
 use std::sync::atomic::{AtomicPtr, Ordering};
+use syscalls::{Errno, Sysno, syscall};
 
 /// Tells a watcher that its guest is gone.
 const GUEST_GONE: Signal = Signal::USR1;
@@ -32,36 +30,47 @@ const GUEST_GONE: Signal = Signal::USR1;
 /// Where a watcher keeps the guest's event counter; it has nothing else open beyond standard error.
 const BELL: RawFd = 3;
 
-/// Makes watchers.
-#[derive(Debug)]
+/// What a watcher is told by its guest.
+#[derive(Debug, Clone, Copy)]
 pub(in super::super) struct Watch {
     /// An event counter of the guest: a watcher that stays has something to tell.
-    pub(in super::super) bell: Rc<OwnedFd>,
+    pub(in super::super) bell: RawFd,
     /// The guest, if a watcher has to end its tree when that is gone. PID 1 takes everything with it anyway.
     pub(in super::super) follow: Option<Pid>,
 }
 
 impl Watch {
-    /// Goes on as the watcher of a command. This is a fork of the guest with one thread, which may use its memory.
-    pub(super) fn over(&self, plan: &mut Plan<'_>) -> ! {
-        signals::block_all();
-        if let Some(guest) = self.follow {
-            follow(guest, plan.slot);
-            plan.handled = Some(GUEST_GONE.as_raw());
+    /// Whether bare system calls are all that a watcher does, so that it may share the guest's memory.
+    pub(super) fn is_simple(self) -> bool {
+        self.follow.is_none()
+    }
+
+    /// A signal that the watcher handles and the command shall not.
+    pub(in super::super) fn handled(self) -> Option<i32> {
+        self.follow.map(|_| GUEST_GONE.as_raw())
+    }
+}
+
+/// Goes on as the watcher of a command. Every signal is blocked.
+pub(super) fn watch_over(loan: &Loan) -> ! {
+    let slot = loan.plan.slot;
+    let Some(Watch { bell, follow }) = loan.plan.watch else { child::end(1) };
+    if let Some(guest) = follow {
+        follow_guest(guest, slot);
+    }
+    // SAFETY: takes integers only. It cannot fail.
+    let _ = unsafe { syscall!(Sysno::prctl, libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) };
+    match spawn::lend(loan) {
+        Ok(main) => {
+            keep_only(bell);
+            if follow.is_some() {
+                signals::set_mask(signals::all_but(GUEST_GONE.as_raw()));
+            }
+            watch(main, slot)
         }
-        let started = set_child_subreaper(Some(getpid())).and_then(|()| spawn::lend(plan));
-        match started {
-            Ok(main) => {
-                keep_only(self.bell.as_raw_fd());
-                if self.follow.is_some() {
-                    signals::unblock(GUEST_GONE.as_raw());
-                }
-                watch(main, plan.slot)
-            }
-            Err(errno) => {
-                plan.slot.fail(Stage::Fork, errno.raw_os_error());
-                child::end(1)
-            }
+        Err(errno) => {
+            slot.fail(Stage::Fork, errno.raw_os_error());
+            child::end(1)
         }
     }
 }
@@ -74,7 +83,7 @@ fn watch(main: Pid, slot: &Slot) -> ! {
         if pid == main {
             slot.end(status);
         }
-        let _ = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED);
+        let _ = wait_for(libc::P_PID, pid.as_raw_nonzero().get(), libc::WEXITED);
         if pid == main && has_children() {
             ring();
         }
@@ -103,7 +112,7 @@ pub(super) fn kill_orphans(known: &dyn Fn(Pid) -> bool) -> bool {
 static WATCHED: AtomicPtr<Slot> = AtomicPtr::new(ptr::null_mut());
 
 /// Arranges for [`GUEST_GONE`], which has to be blocked.
-fn follow(guest: Pid, slot: &'static Slot) {
+fn follow_guest(guest: Pid, slot: &'static Slot) {
     WATCHED.store(ptr::from_ref(slot).cast_mut(), Ordering::Release);
     signals::handle(GUEST_GONE.as_raw(), guest_is_gone);
     let _ = set_parent_process_death_signal(Some(GUEST_GONE));
@@ -112,8 +121,8 @@ fn follow(guest: Pid, slot: &'static Slot) {
     }
 }
 
-/// Kills what is watched over, unless the command ended by itself. Runs as a signal handler, but only ever inside [`watch`], which holds no lock and
-/// allocates nothing: so this may.
+/// Kills what is watched over, unless the command ended by itself. Runs as a signal handler, but only ever inside
+/// [`watch`] of a process with its own memory, which holds no lock and allocates nothing: so this may.
 extern "C" fn guest_is_gone(_signal: c_int) {
     // SAFETY: the pointer is null or that of a slot, which stays mapped and is only ever read through.
     let released = unsafe { WATCHED.load(Ordering::Acquire).as_ref() }.is_some_and(Slot::is_released);
@@ -127,40 +136,44 @@ extern "C" fn guest_is_gone(_signal: c_int) {
 /// Waits for the next child to end, and leaves it a zombie; `None` if there are no children.
 fn next_end() -> Option<(Pid, Status)> {
     loop {
-        // SAFETY: a zeroed siginfo is valid, and waitid fills it before it returns 0 here. Its accessors may be used
-        // because the record is that of a child.
-        unsafe {
-            let mut info: libc::siginfo_t = std::mem::zeroed();
-            if libc::waitid(libc::P_ALL, 0, &raw mut info, libc::WEXITED | libc::WNOWAIT) == 0 {
-                let status = match info.si_code {
-                    libc::CLD_EXITED => Status::Exited(u8::try_from(info.si_status() & 0xff).unwrap_or(u8::MAX)),
-                    _ => Status::Signaled(info.si_status()),
-                };
-                return Some((Pid::from_raw(info.si_pid())?, status));
-            }
-        }
-        if child::errno() != libc::EINTR {
-            return None;
-        }
+        let info = match wait_for(libc::P_ALL, 0, libc::WEXITED | libc::WNOWAIT) {
+            Ok(info) => info,
+            Err(Errno::EINTR) => continue,
+            Err(_) => return None,
+        };
+        // SAFETY: the record is that of a child.
+        let (pid, value) = unsafe { (info.si_pid(), info.si_status()) };
+        let status = match info.si_code {
+            libc::CLD_EXITED => Status::Exited(u8::try_from(value & 0xff).unwrap_or(u8::MAX)),
+            _ => Status::Signaled(value),
+        };
+        return Some((Pid::from_raw(pid)?, status));
     }
 }
 
 fn has_children() -> bool {
-    let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-    !matches!(waitid(WaitId::All, look), Err(Errno::CHILD))
+    !matches!(wait_for(libc::P_ALL, 0, libc::WEXITED | libc::WNOHANG | libc::WNOWAIT), Err(Errno::ECHILD))
+}
+
+fn wait_for(which: libc::idtype_t, id: i32, options: c_int) -> Result<libc::siginfo_t, Errno> {
+    // SAFETY: a zeroed siginfo is valid, and a live local for the kernel to fill; it wants no resource usage.
+    unsafe {
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        syscall!(Sysno::waitid, which, id, &raw mut info, options, 0).map(|_| info)
+    }
 }
 
 /// Closes everything but standard input, output and error, which are the guest's, and the bell.
 fn keep_only(bell: RawFd) {
-    // SAFETY: these take integers only. No owner of a descriptor of this forked process is used again.
+    // SAFETY: these take integers only. No owner of a descriptor in this process's own table is used again.
     unsafe {
-        libc::dup2(bell, BELL);
-        libc::syscall(libc::SYS_close_range, BELL + 1, libc::c_uint::MAX, 0);
+        let _ = syscall!(Sysno::dup3, bell, BELL, 0);
+        let _ = syscall!(Sysno::close_range, BELL + 1, libc::c_uint::MAX, 0);
     }
 }
 
 fn ring() {
     let one = 1_u64.to_ne_bytes();
     // SAFETY: the buffer is a live local. If the guest has no such descriptor any more, it does not listen either.
-    unsafe { libc::write(BELL, one.as_ptr().cast(), one.len()) };
+    let _ = unsafe { syscall!(Sysno::write, BELL, one.as_ptr(), one.len()) };
 }
