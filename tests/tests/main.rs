@@ -20,6 +20,7 @@ mod input;
 mod lifecycle;
 mod names;
 mod options;
+mod soak;
 mod state;
 mod terminal;
 mod tidy;

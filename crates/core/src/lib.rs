@@ -32,6 +32,7 @@ mod exec;
 mod explain;
 mod fs;
 mod guest;
+mod in_use;
 mod info;
 mod lifecycle;
 mod logs;

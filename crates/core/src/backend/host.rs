@@ -19,6 +19,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::exec::{Exec, ExecInput, ExecRequest, User, check};
 use crate::explain::explain;
 use crate::guest::StreamGuest;
+use crate::in_use::InUse;
 use crate::name::SandboxName;
 use crate::options::millis;
 use crate::record::Record;
@@ -144,7 +145,14 @@ impl Backend for Host {
         Err(Error::unsupported("network: the bare host enforces no egress policy"))
     }
 
-    async fn exec_detached(&self, _dir: &SandboxDir, _record: &Record, _request: ExecRequest, _id: &str) -> Result<()> {
+    async fn exec_detached(
+        &self,
+        _dir: &SandboxDir,
+        _record: &Record,
+        _request: ExecRequest,
+        _id: &str,
+        _in_use: InUse,
+    ) -> Result<()> {
         Err(Error::unsupported("detach: on the bare host every command ends with its caller"))
     }
 }

@@ -18,6 +18,7 @@ use crate::capabilities::Capabilities;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::exec::{Exec, ExecRequest};
+use crate::in_use::InUse;
 use crate::record::Record;
 use crate::registry::SandboxDir;
 
@@ -109,5 +110,12 @@ pub(crate) trait Backend: fmt::Debug + Send + Sync {
     async fn set_network(&self, dir: &SandboxDir, policy: &NetworkPolicy) -> Result<()>;
 
     /// Starts a command that belongs to the sandbox itself, which writes its output to `logs/ID.log`.
-    async fn exec_detached(&self, dir: &SandboxDir, record: &Record, request: ExecRequest, id: &str) -> Result<()>;
+    async fn exec_detached(
+        &self,
+        dir: &SandboxDir,
+        record: &Record,
+        request: ExecRequest,
+        id: &str,
+        in_use: InUse,
+    ) -> Result<()>;
 }

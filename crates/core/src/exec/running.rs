@@ -27,8 +27,8 @@ pub struct Exec {
     max_output_bytes: u64,
     name: SandboxName,
     terminal: Option<PtyResizer>,
-    /// What must live as long as the command: the stream of a guest that serves this command only.
-    kept_alive: Option<Box<dyn std::any::Any + Send + Sync>>,
+    /// What must live as long as the command: the note that the sandbox is in use, the stream of a guest of its own.
+    kept_alive: Vec<Box<dyn std::any::Any + Send + Sync>>,
 }
 
 impl std::fmt::Debug for Exec {
@@ -52,12 +52,12 @@ impl Exec {
             ExecInput::Bytes(bytes) => Some(bytes),
             ExecInput::Empty | ExecInput::Stream => None,
         };
-        Self { guest, stdin, stdout, stderr, input, max_output_bytes, name, terminal, kept_alive: None }
+        Self { guest, stdin, stdout, stderr, input, max_output_bytes, name, terminal, kept_alive: Vec::new() }
     }
 
     /// The same command, together with what must live as long as it.
     pub(crate) fn keeping(mut self, keep: impl std::any::Any + Send + Sync) -> Self {
-        self.kept_alive = Some(Box::new(keep));
+        self.kept_alive.push(Box::new(keep));
         self
     }
 

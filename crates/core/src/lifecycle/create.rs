@@ -65,7 +65,7 @@ impl Inner {
             dir.write_record(&record, Durability::PowerFailure)?;
             loopbox_init::failpoint!(self.config, "create.settings-written");
         }
-        Self::touch(dir);
+        drop(Self::touch(dir));
         let backend = self.backend(record.backend);
         let running = backend.is_running(dir)?;
         if !running {
@@ -122,7 +122,7 @@ impl Inner {
         loopbox_init::failpoint!(self.config, "create.claimed");
         dir.write_record(record, Durability::ProcessDeath)?;
         loopbox_init::failpoint!(self.config, "create.planned");
-        Self::touch(dir);
+        drop(Self::touch(dir));
         self.start(dir, record)?;
         loopbox_init::failpoint!(self.config, "create.committed");
         record.phase = Phase::Ready;

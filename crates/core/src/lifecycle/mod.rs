@@ -27,7 +27,7 @@ mod remove;
 
 pub use remove::sweep;
 
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::File;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -38,6 +38,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::events::{self, EventKind};
 use crate::exec::{DetachedExec, Exec, ExecRequest};
 use crate::fs::{Durability, random_hex};
+use crate::in_use::{self, InUse};
 use crate::info::{Created, PruneReport, SandboxInfo};
 use crate::logs::{self, LogEntry, LogFollower};
 use crate::name::{AgentName, LoopId, SandboxName};
@@ -110,25 +111,25 @@ impl Loopbox {
         if self.0.config.backend == Some(BackendId::Host) {
             return self.exec_on_host(name, request).await;
         }
-        let (dir, record) = self.ready(name).await?;
+        let (dir, record, in_use) = self.ready(name).await?;
         let backend = self.0.backend(record.backend);
         let retry = request.clone();
         match backend.exec(&dir, &record, request).await {
             Err(error) if error.code() == ErrorCode::SandboxDied => {
                 // It was running when we looked, or its remains said so: put it right and try once more.
-                let (dir, record) = self.ensure_running(name).await?;
-                self.0.backend(record.backend).exec(&dir, &record, retry).await
+                let (dir, record, in_use) = self.ensure_running(name).await?;
+                Ok(self.0.backend(record.backend).exec(&dir, &record, retry).await?.keeping(in_use))
             }
-            result => result,
+            result => Ok(result?.keeping(in_use)),
         }
     }
 
     /// Starts a command that belongs to the sandbox: it outlives its caller, and its output goes to a log.
     pub async fn exec_detached(&self, name: &SandboxName, request: ExecRequest) -> Result<DetachedExec> {
-        let (dir, record) = self.ensure_running(name).await?;
+        let (dir, record, in_use) = self.ensure_running(name).await?;
         let id = random_hex(4)?;
         loopbox_init::failpoint!(self.0.config, "detach.ready");
-        self.0.backend(record.backend).exec_detached(&dir, &record, request, &id).await?;
+        self.0.backend(record.backend).exec_detached(&dir, &record, request, &id, in_use).await?;
         loopbox_init::failpoint!(self.0.config, "detach.asked");
         Ok(DetachedExec { id })
     }
@@ -271,18 +272,18 @@ impl Loopbox {
     }
 
     /// The sandbox as it is, if it looks as if it ran; otherwise what [`Self::ensure_running`] makes of it.
-    async fn ready(&self, name: &SandboxName) -> Result<(SandboxDir, Record)> {
+    async fn ready(&self, name: &SandboxName) -> Result<(SandboxDir, Record, InUse)> {
         let dir = self.0.registry.sandbox(name);
         let record = dir.record()?;
         if record.phase != Phase::Ready || Inner::is_expired(&dir, &record) {
             return self.ensure_running(name).await;
         }
         workspace::verify(&record.workspace)?;
-        Inner::touch(&dir);
-        Ok((dir, record))
+        let in_use = Inner::touch(&dir);
+        Ok((dir, record, in_use))
     }
 
-    async fn ensure_running(&self, name: &SandboxName) -> Result<(SandboxDir, Record)> {
+    async fn ensure_running(&self, name: &SandboxName) -> Result<(SandboxDir, Record, InUse)> {
         let name = name.clone();
         self.blocking(move |inner| inner.ensure_running(&name)).await
     }
@@ -317,7 +318,7 @@ impl Inner {
         self.find(name)?.ok_or_else(|| self.registry.sandbox(name).not_found())
     }
 
-    fn ensure_running(&self, name: &SandboxName) -> Result<(SandboxDir, Record)> {
+    fn ensure_running(&self, name: &SandboxName) -> Result<(SandboxDir, Record, InUse)> {
         // A sandbox that does not exist leaves no lock file behind for having been asked for.
         if !self.registry.sandbox(name).path().exists() {
             return Err(self.registry.sandbox(name).not_found());
@@ -325,12 +326,12 @@ impl Inner {
         let _lock = self.registry.lock(name)?;
         let (dir, mut record) = self.existing(name)?;
         workspace::verify(&record.workspace)?;
-        Self::touch(&dir);
+        let in_use = Self::touch(&dir);
         let backend = self.backend(record.backend);
         if !backend.is_running(&dir)? {
             self.restart(&dir, &mut record)?;
         }
-        Ok((dir, record))
+        Ok((dir, record, in_use))
     }
 
     /// Starts what does not run any more. The lock is held.
@@ -388,12 +389,9 @@ impl Inner {
         Ok(())
     }
 
-    /// Notes that the sandbox is used now.
-    fn touch(dir: &SandboxDir) {
-        // If this fails the sandbox expires early, which the next create puts right.
-        if let Ok(file) = std::fs::File::options().create(true).append(true).mode(0o600).open(dir.join("used")) {
-            let _unsupported = file.set_modified(SystemTime::now());
-        }
+    /// Notes that the sandbox is used from now until the answer is dropped.
+    fn touch(dir: &SandboxDir) -> InUse {
+        InUse::begin(&dir.join("used"))
     }
 
     fn last_used(dir: &SandboxDir, record: &Record) -> SystemTime {
@@ -407,7 +405,10 @@ impl Inner {
     }
 
     fn is_expired(dir: &SandboxDir, record: &Record) -> bool {
-        Self::expires(dir, record).is_some_and(|expires| expires <= SystemTime::now())
+        let due = Self::expires(dir, record).is_some_and(|expires| expires <= SystemTime::now());
+        // A sandbox in use does not expire, however long the use lasts.
+        let ttl = Duration::from_millis(record.settings.ttl_ms);
+        due && File::open(dir.join("used")).map_or(true, |used| in_use::time_left(&used, ttl).is_none())
     }
 
     fn tell(&self, name: &SandboxName, kind: EventKind, detail: &str) {

@@ -28,7 +28,7 @@ use crate::logs::LogEntry;
 
 /// A request is a policy or a command line at the most.
 const MAX_REQUEST: u64 = 8 * 1024 * 1024;
-const MAX_FDS: usize = 4;
+const MAX_FDS: usize = 5;
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -18,20 +18,26 @@ use crate::logs::LogEntry;
 /// How much of a detached command's output is kept.
 const MAX_LOG: u64 = 50 * 1024 * 1024;
 
-/// The pipes of a detached command, made by the caller, who can give them to the ids inside.
+/// What a caller makes for a detached command: its pipes, which only the caller may give to the ids inside, and the
+/// lock that says that the sandbox is in use.
 #[derive(Debug)]
-pub(crate) struct Pipes(pub(crate) GuestPipes);
+pub(crate) struct Pipes {
+    pub(crate) pipes: GuestPipes,
+    pub(crate) in_use: OwnedFd,
+}
 
 impl Pipes {
     pub(super) fn from_fds(fds: Vec<OwnedFd>) -> Result<Self> {
-        let wrong = || Error::new(ErrorCode::InvalidArgument, "a detached command comes with four pipe ends");
-        let [stdout, stderr, stdout_inside, stderr_inside] = <[OwnedFd; 4]>::try_from(fds).map_err(|_| wrong())?;
-        Ok(Self(GuestPipes { stdout, stderr, stdout_inside, stderr_inside }))
+        let wrong =
+            || Error::new(ErrorCode::InvalidArgument, "a detached command comes with four pipe ends and a lock");
+        let [stdout, stderr, stdout_inside, stderr_inside, in_use] =
+            <[OwnedFd; 5]>::try_from(fds).map_err(|_| wrong())?;
+        Ok(Self { pipes: GuestPipes { stdout, stderr, stdout_inside, stderr_inside }, in_use })
     }
 
     pub(super) fn into_fds(self) -> Vec<OwnedFd> {
-        let GuestPipes { stdout, stderr, stdout_inside, stderr_inside } = self.0;
-        vec![stdout, stderr, stdout_inside, stderr_inside]
+        let GuestPipes { stdout, stderr, stdout_inside, stderr_inside } = self.pipes;
+        vec![stdout, stderr, stdout_inside, stderr_inside, self.in_use]
     }
 }
 
@@ -45,7 +51,7 @@ pub(super) async fn start(
     logs: OwnedFd,
 ) -> Result<()> {
     let log = Log::create(logs, entry)?;
-    let mut exec = guest::connect_exec_with(socket, *token, start, pipes.0)
+    let mut exec = guest::connect_exec_with(socket, *token, start, pipes.pipes)
         .await
         .map_err(|error| Error::new(ErrorCode::SandboxDied, "the command could not be started").with_source(error))?;
     if let Err(error) = exec.started().await {
@@ -53,11 +59,11 @@ pub(super) async fn start(
         log.finish(|entry| entry.error = Some(error.describe()));
         return Err(error);
     }
-    tokio::spawn(follow(exec, log));
+    tokio::spawn(follow(exec, log, pipes.in_use));
     Ok(())
 }
 
-async fn follow(mut exec: GuestExec, mut log: Log) {
+async fn follow(mut exec: GuestExec, mut log: Log, _in_use: OwnedFd) {
     let (mut stdout, mut stderr) = (exec.stdout.take(), exec.stderr.take());
     let (mut from_stdout, mut from_stderr) = (Vec::new(), Vec::new());
     while stdout.is_some() || stderr.is_some() {

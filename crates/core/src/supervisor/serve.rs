@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use loopbox_egress::{CompiledPolicy, FileLog, Proxy, ProxyConfig, SystemResolver};
 use rustix::process::Signal;
@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::Supervised;
 use super::control::Control;
 use crate::events::{self, EventKind};
+use crate::in_use::time_left;
 use crate::watch::readable;
 
 /// The longest sleep of the clock that watches for expiry: wall clocks are changed, and machines are suspended.
@@ -77,15 +78,12 @@ fn end(init: &OwnedFd) -> io::Result<()> {
 async fn expiry(used: std::fs::File, mut ttls: watch::Receiver<u64>) {
     loop {
         let ttl = *ttls.borrow_and_update();
-        let left = if ttl == 0 {
-            LOOK_AGAIN_AFTER
-        } else {
-            let used = used.metadata().and_then(|metadata| metadata.modified()).unwrap_or_else(|_| SystemTime::now());
-            let over = used + Duration::from_millis(ttl);
-            match over.duration_since(SystemTime::now()) {
-                Ok(left) if !left.is_zero() => left,
-                _ => return,
-            }
+        let left = match ttl {
+            0 => LOOK_AGAIN_AFTER,
+            _ => match time_left(&used, Duration::from_millis(ttl)) {
+                Some(left) => left,
+                None => return,
+            },
         };
         tokio::select! {
             () = tokio::time::sleep(left.min(LOOK_AGAIN_AFTER)) => {}

@@ -10,6 +10,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::exec::{Exec, ExecInput, ExecRequest, User};
 use crate::explain::explain;
 use crate::guest;
+use crate::in_use::InUse;
 use crate::logs::LogEntry;
 use crate::record::{Record, Runtime};
 use crate::registry::SandboxDir;
@@ -32,13 +33,20 @@ pub(super) async fn start(dir: &SandboxDir, record: &Record, request: ExecReques
 }
 
 /// Has the sandbox's supervisor start the command and keep it.
-pub(super) async fn start_detached(dir: &SandboxDir, record: &Record, request: ExecRequest, id: &str) -> Result<()> {
+pub(super) async fn start_detached(
+    dir: &SandboxDir,
+    record: &Record,
+    request: ExecRequest,
+    id: &str,
+    in_use: InUse,
+) -> Result<()> {
     let runtime = dir.runtime()?.ok_or_else(|| died(record))?;
     let owner = rustix::process::geteuid().is_root().then_some(runtime.agent_ids);
     let entry = LogEntry::new(id, &request.argv);
     let start = translate(record, &runtime, request)?;
     let pipes = guest::make_pipes(owner).map_err(|error| explain(error, &record.name))?;
-    control::exec(&dir.run(), entry, start, Pipes(pipes)).await
+    let in_use = in_use.into_file().ok_or_else(|| died(record))?;
+    control::exec(&dir.run(), entry, start, Pipes { pipes, in_use: in_use.into() }).await
 }
 
 fn translate(record: &Record, runtime: &Runtime, request: ExecRequest) -> Result<protocol::Start> {

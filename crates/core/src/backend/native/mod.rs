@@ -33,6 +33,7 @@ use crate::config::Config;
 use crate::error::{Error, ErrorCode, Result};
 use crate::exec::{Exec, ExecRequest};
 use crate::fs::{Lock, make_private_dir, random_hex};
+use crate::in_use::InUse;
 use crate::processes::{kill, wait};
 use crate::record::{NativeRecord, Record};
 use crate::registry::SandboxDir;
@@ -240,8 +241,15 @@ impl Backend for Native {
         control::set_network(&dir.run(), policy).await
     }
 
-    async fn exec_detached(&self, dir: &SandboxDir, record: &Record, request: ExecRequest, id: &str) -> Result<()> {
-        exec::start_detached(dir, record, request, id).await
+    async fn exec_detached(
+        &self,
+        dir: &SandboxDir,
+        record: &Record,
+        request: ExecRequest,
+        id: &str,
+        in_use: InUse,
+    ) -> Result<()> {
+        exec::start_detached(dir, record, request, id, in_use).await
     }
 }
 
