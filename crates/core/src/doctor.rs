@@ -52,11 +52,25 @@ impl Check {
         Self { name: name.to_owned(), status, detail: detail.into(), remedy: None }
     }
 
+    /// Takes a suspicion back.
+    pub(crate) fn settle(&mut self) {
+        if SUSPICIONS.contains(&self.name.as_str()) && self.status == CheckStatus::Warn {
+            self.status = CheckStatus::Ok;
+            self.remedy = None;
+        }
+    }
+
     pub(crate) fn with_remedy(mut self, remedy: impl Into<String>) -> Self {
         self.remedy = Some(remedy.into());
         self
     }
 }
+
+const APPARMOR: &str = "AppArmor's restriction of user namespaces";
+const CONTAINER: &str = "container";
+
+/// Checks that only guess that sandboxes may not work.
+const SUSPICIONS: [&str; 2] = [APPARMOR, CONTAINER];
 
 /// What can be read off the kernel's settings. Whether a sandbox really starts is tried by the caller.
 pub(crate) fn kernel() -> Vec<Check> {
@@ -80,7 +94,7 @@ fn user_namespaces() -> Check {
 }
 
 fn apparmor() -> Check {
-    let name = "AppArmor's restriction of user namespaces";
+    let name = APPARMOR;
     let on = fs::read_to_string("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
         .is_ok_and(|text| text.trim() == "1");
     if !on {
@@ -110,7 +124,7 @@ fn cgroups() -> Check {
 }
 
 fn container() -> Check {
-    let name = "container";
+    let name = CONTAINER;
     if Path::new("/.dockerenv").exists() || Path::new("/run/.containerenv").exists() {
         return Check::new(name, CheckStatus::Warn, "loopbox runs in a container, which may forbid namespaces and mounts")
             .with_remedy("run the container with --security-opt seccomp=unconfined --security-opt systempaths=unconfined, or loopbox on its host");

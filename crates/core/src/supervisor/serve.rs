@@ -1,11 +1,13 @@
 //! The supervisor at work, with its privileges given up.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use loopbox_egress::{CompiledPolicy, FileLog, Proxy, ProxyConfig, SystemResolver};
+use rustix::fs::AtFlags;
 use rustix::process::Signal;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
@@ -15,7 +17,7 @@ use super::Supervised;
 use super::control::Control;
 use crate::events::{self, EventKind};
 use crate::in_use::time_left;
-use crate::watch::readable;
+use crate::watch::{Watch, readable};
 
 /// The longest sleep of the clock that watches for expiry: wall clocks are changed, and machines are suspended.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_mins(10);
@@ -47,6 +49,7 @@ async fn serve(supervised: Supervised) -> io::Result<()> {
         tokio::spawn(Arc::clone(&proxy).serve(listener, shutdown.clone()));
     }
     let control_socket = UnixListener::from_std(control)?;
+    let gone = run.try_clone()?;
     let control = Control::new(
         policy,
         ttl,
@@ -60,6 +63,7 @@ async fn serve(supervised: Supervised) -> io::Result<()> {
     let ended = tokio::select! {
         dead = init.readable() => dead.map(|_| (EventKind::Died, "its init ended"))?,
         () = expiry(used, ttls) => (EventKind::Expired, ""),
+        () = removal(&gone) => (EventKind::Died, "its directory was removed"),
     };
     let _told = events::append(&events, &name, ended.0, ended.1);
     end(init.get_ref())
@@ -71,6 +75,19 @@ fn end(init: &OwnedFd) -> io::Result<()> {
     match rustix::process::pidfd_send_signal(init, Signal::KILL) {
         Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
         Err(errno) => Err(errno.into()),
+    }
+}
+
+/// Comes back when somebody has removed the sandbox's directory without loopbox: nobody could find or end it any more.
+async fn removal(run: &OwnedFd) {
+    let Ok(mut watch) = Watch::removals(Path::new(&format!("/proc/self/fd/{}", run.as_raw_fd()))) else {
+        // Without the kernel's word on it (too many watches are in use) it ends at its expiry.
+        return std::future::pending().await;
+    };
+    while rustix::fs::statat(run, "init.sock", AtFlags::SYMLINK_NOFOLLOW).is_ok() {
+        if watch.changed().await.is_err() {
+            return std::future::pending().await;
+        }
     }
 }
 
