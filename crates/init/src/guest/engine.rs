@@ -285,7 +285,7 @@ impl Engine {
         }
     }
 
-    /// Hears watchers that stay with what their command left behind.
+    /// Hears watchers whose command has ended.
     pub(super) fn answer_bell(&mut self) {
         let _ = rustix::io::read(&self.bell, &mut [0_u8; 8]);
         let silent: Vec<ExecId> = self.execs.iter().filter(|(_, exec)| exec.end.is_none()).map(|(&id, _)| id).collect();

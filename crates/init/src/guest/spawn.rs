@@ -3,7 +3,7 @@
 //! ```text
 //!   guest ──── start ────────────────────────────▶ goes on at once
 //!     └─ child on a stack of its loan ── execve ──▶ the kernel clears the word of the stack
-//!                └─ (over a watched command) lend: a second child on the second stack, waited for
+//!                └─ (over a watched command) lend: a second child on the second stack
 //! ```
 //!
 //! A fork copies the page tables of the guest, and both processes fault on what they write next: that can take longer
@@ -11,23 +11,20 @@
 //! for it as `vfork` would: whoever may stop the child could stop the guest. It keeps stack and plan until the kernel
 //! says by a word in memory that the child no longer uses them, however that came.
 
+mod clone;
+mod stack;
+
 use super::child::{self, Plan};
 use super::signals;
+use clone::{child_of, clone_onto_stack, fork};
 use rustix::io::Errno;
 use rustix::process::{Pid, getpid};
+use stack::Stack;
 use std::collections::VecDeque;
-use std::ffi::{c_int, c_long, c_void};
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::ffi::{c_int, c_void};
+use std::os::fd::BorrowedFd;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicI32, Ordering};
-
-const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
-
-/// What one process may use of its stack.
-const STACK: usize = 64 * 1024;
-
-/// Below a stack nothing may be touched; as large as the largest page.
-const GUARD: usize = 64 * 1024;
 
 /// Stacks that are kept for the next child.
 const SPARE: usize = 32;
@@ -91,7 +88,7 @@ impl Lender {
         if self.lends {
             // SAFETY: the loan is freed by take_back only.
             let lent = unsafe { loan.as_ref() };
-            started = begin(lent, Seat::Child, 0, cgroup, enter);
+            started = begin(lent, Seat::Child, cgroup, enter);
         }
         self.lent.push_back(loan);
         // Where it may not be lent to, or the kernel or a filter of system calls does not know how.
@@ -130,12 +127,10 @@ impl Loan {
     }
 }
 
-/// Starts the command of `loan` while this process waits.
-///
-/// For a process that has nothing else to do: whoever may signal the child can hold up the parent. Bare system calls
-/// only, unless this process was forked.
+/// Starts the command of `loan`, in the child that [`Lender::start`] made. Bare system calls only, unless this process
+/// was forked; then it must keep the loan.
 pub(super) fn lend(loan: &Loan) -> Result<Pid, Errno> {
-    match begin(loan, Seat::Grandchild, libc::CLONE_VFORK, None, enter_command) {
+    match begin(loan, Seat::Grandchild, None, enter_command) {
         Err(Errno::NOSYS) => lend_as_before(loan),
         started => started,
     }
@@ -146,10 +141,10 @@ fn lend_as_before(loan: &Loan) -> Result<Pid, Errno> {
     extern "C" fn enter(loan: *mut c_void) -> c_int {
         enter_command(loan)
     }
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
-    // SAFETY: the child runs on its own stack; CLONE_VFORK holds this process until it has ended or entered its
-    // program, so that stack and plan outlive its use of them.
-    let pid = unsafe { libc::clone(enter, loan.stacks[1].top(), flags, ptr::from_ref(loan).cast_mut().cast()) };
+    let stack = loan.stacks[Seat::Grandchild as usize].top();
+    let argument = ptr::from_ref(loan).cast_mut().cast();
+    // SAFETY: the child runs on its own stack, which a forked process has for itself and keeps.
+    let pid = unsafe { libc::clone(enter, stack, libc::CLONE_VM | libc::SIGCHLD, argument) };
     child_of(pid.into())
 }
 
@@ -172,18 +167,17 @@ extern "C" fn enter_command(loan: *mut c_void) -> ! {
 fn begin(
     loan: &Loan,
     seat: Seat,
-    flags: c_int,
     cgroup: Option<BorrowedFd<'_>>,
     entry: extern "C" fn(*mut c_void) -> !,
 ) -> Result<Pid, Errno> {
-    let flags = flags | libc::CLONE_VM | libc::CLONE_PARENT_SETTID | libc::CLONE_CHILD_CLEARTID;
+    let flags = libc::CLONE_VM | libc::CLONE_PARENT_SETTID | libc::CLONE_CHILD_CLEARTID;
     let holder = loan.holders[seat as usize].as_ptr() as u64;
-    let mut arguments = arguments(cgroup)?;
+    let mut arguments = clone::arguments(cgroup)?;
     arguments.flags |= u64::from(flags.cast_unsigned());
     arguments.parent_tid = holder;
     arguments.child_tid = holder;
     arguments.stack = loan.stacks[seat as usize].bottom() as u64;
-    arguments.stack_size = STACK as u64;
+    arguments.stack_size = stack::SIZE as u64;
     let argument = ptr::from_ref(loan).cast_mut().cast();
     // SAFETY: the stack is free, or the holder of this seat would be known; the loan lives until it is again.
     let pid = unsafe { clone_onto_stack(&arguments, entry, argument) };
@@ -191,122 +185,6 @@ fn begin(
         1.. => c_int::try_from(pid).ok().and_then(Pid::from_raw).ok_or(Errno::CHILD),
         _ => Err(c_int::try_from(-pid).map_or(Errno::INVAL, Errno::from_raw_os_error)),
     }
-}
-
-/// `clone3` with a stack, for which the C library has no function. Returns in the parent only, what the kernel returns.
-///
-/// # Safety
-///
-/// The arguments name a stack that nobody else uses until the child has ended or entered its program.
-#[cfg(target_arch = "x86_64")]
-unsafe fn clone_onto_stack(
-    arguments: &libc::clone_args,
-    entry: extern "C" fn(*mut c_void) -> !,
-    argument: *mut c_void,
-) -> c_long {
-    let result: c_long;
-    // SAFETY: the parent changes what it says it changes. The child begins with the same registers but an empty stack,
-    // whose end is aligned as a call needs it, and never comes back.
-    unsafe {
-        std::arch::asm!(
-            "syscall",
-            "test rax, rax",
-            "jnz 2f",
-            "xor ebp, ebp", // the outermost frame
-            "mov rdi, rdx",
-            "call r8",
-            "ud2",
-            "2:",
-            inlateout("rax") libc::SYS_clone3 => result,
-            in("rdi") ptr::from_ref(arguments),
-            in("rsi") size_of::<libc::clone_args>(),
-            in("rdx") argument,
-            in("r8") entry,
-            lateout("rcx") _,
-            lateout("r11") _,
-        );
-    }
-    result
-}
-
-/// As for `x86_64`.
-///
-/// # Safety
-///
-/// As there.
-#[cfg(target_arch = "aarch64")]
-unsafe fn clone_onto_stack(
-    arguments: &libc::clone_args,
-    entry: extern "C" fn(*mut c_void) -> !,
-    argument: *mut c_void,
-) -> c_long {
-    let result: c_long;
-    // SAFETY: as for x86_64.
-    unsafe {
-        std::arch::asm!(
-            "svc 0",
-            "cbnz x0, 2f",
-            "mov x29, xzr", // the outermost frame
-            "mov x30, xzr",
-            "mov x0, x2",
-            "blr x3",
-            "brk 1",
-            "2:",
-            in("x8") libc::SYS_clone3,
-            inlateout("x0") ptr::from_ref(arguments) => result,
-            in("x1") size_of::<libc::clone_args>(),
-            in("x2") argument,
-            in("x3") entry,
-        );
-    }
-    result
-}
-
-/// Elsewhere children are forked.
-///
-/// # Safety
-///
-/// Does nothing.
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-unsafe fn clone_onto_stack(
-    _arguments: &libc::clone_args,
-    _entry: extern "C" fn(*mut c_void) -> !,
-    _argument: *mut c_void,
-) -> c_long {
-    -c_long::from(libc::ENOSYS)
-}
-
-/// Forks; `None` in the child. The process must have one thread.
-fn fork(cgroup: Option<BorrowedFd<'_>>) -> Result<Option<Pid>, Errno> {
-    let pid = match cgroup {
-        Some(_) => {
-            let arguments = arguments(cgroup)?;
-            // SAFETY: without CLONE_VM this is a fork: the child has its own copy of the memory and the stack.
-            unsafe { libc::syscall(libc::SYS_clone3, &raw const arguments, size_of::<libc::clone_args>()) }
-        }
-        // SAFETY: with one thread, no lock can be held by another across the fork.
-        None => unsafe { libc::fork() }.into(),
-    };
-    if pid == 0 { Ok(None) } else { child_of(pid).map(Some) }
-}
-
-/// What a function of the C library returned.
-fn child_of(pid: c_long) -> Result<Pid, Errno> {
-    match c_int::try_from(pid) {
-        Ok(pid @ 1..) => Pid::from_raw(pid).ok_or(Errno::CHILD),
-        _ => Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::CHILD)),
-    }
-}
-
-fn arguments(cgroup: Option<BorrowedFd<'_>>) -> Result<libc::clone_args, Errno> {
-    // SAFETY: all of its fields are integers, for which zero is valid.
-    let mut arguments: libc::clone_args = unsafe { std::mem::zeroed() };
-    arguments.exit_signal = u64::from(libc::SIGCHLD.cast_unsigned());
-    if let Some(cgroup) = cgroup {
-        arguments.flags = CLONE_INTO_CGROUP;
-        arguments.cgroup = u64::try_from(cgroup.as_raw_fd()).map_err(|_| Errno::BADF)?;
-    }
-    Ok(arguments)
 }
 
 /// Whether nobody may look into a process that has changed its user in memory of ours.
@@ -323,41 +201,5 @@ fn is_kept_secret() -> bool {
             matches!((release.next(), release.next()), (Some(Ok(major)), Some(Ok(minor))) if (major, minor) >= (5, 16))
         }
         _ => false,
-    }
-}
-
-/// A stack with a guard below.
-#[derive(Debug)]
-struct Stack {
-    base: NonNull<c_void>,
-}
-
-impl Stack {
-    fn new() -> Result<Stack, Errno> {
-        // SAFETY: an anonymous mapping at an address of the kernel's choosing touches no memory in use, and the guard
-        // is a part of it.
-        unsafe {
-            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_STACK;
-            let base = libc::mmap(ptr::null_mut(), GUARD + STACK, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0);
-            let base = NonNull::new(base).filter(|_| base != libc::MAP_FAILED).ok_or(Errno::NOMEM)?;
-            let stack = Stack { base };
-            if libc::mprotect(base.as_ptr(), GUARD, libc::PROT_NONE) == 0 { Ok(stack) } else { Err(Errno::NOMEM) }
-        }
-    }
-
-    /// The lowest address that may be used.
-    fn bottom(&self) -> *mut c_void {
-        self.base.as_ptr().wrapping_byte_add(GUARD)
-    }
-
-    fn top(&self) -> *mut c_void {
-        self.bottom().wrapping_byte_add(STACK)
-    }
-}
-
-impl Drop for Stack {
-    fn drop(&mut self) {
-        // SAFETY: mapped by new, and used by nobody: it is not part of a loan that is not over.
-        unsafe { libc::munmap(self.base.as_ptr(), GUARD + STACK) };
     }
 }

@@ -33,7 +33,7 @@ const BELL: RawFd = 3;
 /// What a watcher is told by its guest.
 #[derive(Debug, Clone, Copy)]
 pub(in super::super) struct Watch {
-    /// An event counter of the guest: a watcher that stays has something to tell.
+    /// An event counter of the guest, for the end of the command.
     pub(in super::super) bell: RawFd,
     /// The guest, if a watcher has to end its tree when that is gone. PID 1 takes everything with it anyway.
     pub(in super::super) follow: Option<Pid>,
@@ -75,18 +75,17 @@ pub(super) fn watch_over(loan: &Loan) -> ! {
     }
 }
 
-/// Notes the end of `main`, and reaps until nothing is left.
+/// Notes and tells the end of `main`, and reaps until nothing is left.
 fn watch(main: Pid, slot: &Slot) -> ! {
     loop {
         // A process stays a zombie until its end is noted: nobody may signal its pid after that.
         let Some((pid, status)) = next_end() else { child::end(0) };
         if pid == main {
             slot.end(status);
-        }
-        let _ = wait_for(libc::P_PID, pid.as_raw_nonzero().get(), libc::WEXITED);
-        if pid == main && has_children() {
+            // At once, although the guest would hear of the end of this process, too: that takes as long again.
             ring();
         }
+        let _ = wait_for(libc::P_PID, pid.as_raw_nonzero().get(), libc::WEXITED);
     }
 }
 
