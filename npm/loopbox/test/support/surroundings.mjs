@@ -7,7 +7,7 @@ import { randomBytes } from "node:crypto";
 
 import { destroyLoopSandbox, listSandboxes, LoopboxError } from "loopbox";
 
-const repository = path.resolve(import.meta.dirname, "../../../..");
+export const repository = path.resolve(import.meta.dirname, "../../../..");
 
 /** The pinned agents, so that what this machine has installed does not matter. */
 export const agents = path.join(repository, "tests/agents/node_modules/.bin");
