@@ -146,7 +146,7 @@ fn connect(bed: &Bed, name: &SandboxName) -> UnixStream {
     UnixStream::connect(format!("/proc/self/fd/{}/init.sock", run.as_raw_fd())).unwrap()
 }
 
-/// SplitMix64 (Steele, Lea, Flood 2014): the same bytes in every run.
+/// `SplitMix64` (Steele, Lea, Flood 2014): the same bytes in every run.
 struct Random(u64);
 
 impl Random {
@@ -191,7 +191,7 @@ impl Random {
     }
 }
 
-/// A frame as loopbox_init::protocol defines it: length, channel, kind, three zeros, payload.
+/// A frame as `loopbox_init::protocol` defines it: length, channel, kind, three zeros, payload.
 fn frame(kind: u8, payload: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&u32::try_from(payload.len()).unwrap().to_le_bytes());
     out.extend_from_slice(&[0, 0, 0, 0, kind, 0, 0, 0]);
