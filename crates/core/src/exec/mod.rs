@@ -83,7 +83,7 @@ pub enum ExecInput {
     Empty,
     /// These bytes.
     Bytes(Vec<u8>),
-    /// What the caller writes to [`Exec::stdin`].
+    /// What the caller writes to what [`Exec::take_stdin`] gives.
     Stream,
 }
 

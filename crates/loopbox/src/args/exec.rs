@@ -20,7 +20,7 @@ pub(crate) struct ExecArgs {
     /// The directory to start in [default: the workspace]
     #[arg(short, long, value_name = "DIR")]
     pub(crate) workdir: Option<PathBuf>,
-    /// Who runs it: agent, root, or UID[:GID] [default: agent]
+    /// Who runs it: agent, root, UID or UID:GID [default: agent]
     #[arg(short, long)]
     pub(crate) user: Option<UserArg>,
     /// Pass standard input on; without it the command reads nothing
