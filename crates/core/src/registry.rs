@@ -17,6 +17,9 @@ use crate::fs::{Durability, Lock, is_unfinished, make_private_dir, random_hex, r
 use crate::name::SandboxName;
 use crate::record::{Record, Runtime};
 
+/// What a supervisor writes down before its caller has said that it is wanted.
+const UNCOMMITTED: &str = "runtime.uncommitted.json";
+
 /// Records are ours and small; a larger file is not one.
 const MAX_RECORD: u64 = 1024 * 1024;
 
@@ -188,10 +191,24 @@ impl SandboxDir {
         Ok(serde_json::from_slice(&bytes).ok())
     }
 
+    /// Writes down what is about to run. Nobody sees it until [`Self::commit_runtime`].
     pub(crate) fn write_runtime(&self, runtime: &Runtime) -> Result<()> {
         let bytes =
             serde_json::to_vec(runtime).map_err(|error| Error::io("writing runtime.json", io::Error::other(error)))?;
-        write_atomic(&self.path, "runtime.json", &bytes, Durability::ProcessDeath)
+        write_atomic(&self.path, UNCOMMITTED, &bytes, Durability::ProcessDeath)
+    }
+
+    /// Nothing runs of it any more.
+    pub(crate) fn remove_runtime(&self) {
+        for file in ["runtime.json", UNCOMMITTED] {
+            let _absent = fs::remove_file(self.join(file));
+        }
+    }
+
+    /// From here on the sandbox is there for others to use.
+    pub(crate) fn commit_runtime(&self) -> Result<()> {
+        fs::rename(self.join(UNCOMMITTED), self.join("runtime.json"))
+            .map_err(|error| Error::io("writing runtime.json", error))
     }
 
     /// Removes what somebody was writing when he died. Nobody writes now: the lock is held, and nothing runs.

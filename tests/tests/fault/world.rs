@@ -307,7 +307,7 @@ pub(super) fn kill(child: &mut Child) {
 }
 
 fn temporaries(state: &Path) -> Vec<PathBuf> {
-    let records = ["record.json", "runtime.json"];
+    let records = ["record.json", "runtime.uncommitted.json"];
     let is_one = |name: &OsStr| records.iter().any(|of| name.to_string_lossy().starts_with(&format!(".{of}.")));
     let sandboxes = below_once(&state.join("sandboxes"));
     sandboxes.iter().flat_map(|dir| below_once(dir)).filter(|path| path.file_name().is_some_and(is_one)).collect()

@@ -55,8 +55,9 @@ pub(crate) enum Answer {
 pub(super) struct Started(UnixStream);
 
 impl Started {
-    /// From here on the sandbox lives without its caller.
-    pub(super) fn commit(mut self) -> Result<()> {
+    /// From here on others can use the sandbox, and it lives without its caller.
+    pub(super) fn commit(mut self, dir: &SandboxDir) -> Result<()> {
+        dir.commit_runtime()?;
         self.0.write_all(b"\n").map_err(|error| Error::io("telling the supervisor to go on", error))
     }
 }

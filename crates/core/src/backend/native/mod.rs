@@ -198,7 +198,7 @@ impl Backend for Native {
         };
         let started = launch::start(&helper, dir, &instructions)?;
         loopbox_init::failpoint!(config, "create.started");
-        started.commit()
+        started.commit(dir)
     }
 
     fn is_running(&self, dir: &SandboxDir) -> Result<bool> {
@@ -216,7 +216,7 @@ impl Backend for Native {
         {
             cgroup::remove(cgroup, DEAD_WITHIN)?;
         }
-        let _absent = fs::remove_file(dir.join("runtime.json"));
+        dir.remove_runtime();
         Ok(())
     }
 
