@@ -1,4 +1,4 @@
-//! Waiting for a file or directory to change, by the kernel's word instead of by looking again and again.
+//! Waiting for a file to change, by the kernel's word instead of by looking again and again.
 
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
@@ -11,24 +11,15 @@ use tokio::io::unix::AsyncFd;
 
 use crate::error::{Error, Result};
 
-/// A watch on one file, or on what is removed from one directory.
+/// A watch on one file.
 #[derive(Debug)]
 pub(crate) struct Watch(AsyncFd<OwnedFd>);
 
 impl Watch {
-    /// Watches for changes of a file's contents.
     pub(crate) fn new(path: &Path) -> Result<Self> {
-        Self::on(path, inotify::WatchFlags::MODIFY | inotify::WatchFlags::CLOSE_WRITE)
-    }
-
-    /// Watches for removals from a directory.
-    pub(crate) fn removals(dir: &Path) -> Result<Self> {
-        Self::on(dir, inotify::WatchFlags::DELETE | inotify::WatchFlags::ONLYDIR)
-    }
-
-    fn on(path: &Path, events: inotify::WatchFlags) -> Result<Self> {
         let failed = |errno: Errno| Error::io(format!("watching {}", path.display()), errno);
         let inotify = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK).map_err(failed)?;
+        let events = inotify::WatchFlags::MODIFY | inotify::WatchFlags::CLOSE_WRITE;
         inotify::add_watch(&inotify, path, events).map_err(failed)?;
         Ok(Self(readable(inotify).map_err(|error| Error::io("watching a file", error))?))
     }

@@ -66,17 +66,6 @@ async fn a_killed_init_takes_everything_with_it_and_the_death_is_reported() {
 }
 
 #[tokio::test]
-async fn a_sandbox_whose_directory_somebody_removes_ends() {
-    let (world, sleeper) = at_work().await;
-    let (supervisor, init) = world.pair();
-    std::fs::remove_file(world.sandbox().join("run/init.sock")).unwrap();
-    for process in [&init, &sleeper, &supervisor] {
-        assert!(process.dies_within(AT_ONCE), "{process:?}");
-    }
-    assert_starts_again(&world).await;
-}
-
-#[tokio::test]
 async fn an_exec_in_a_dying_sandbox_ends_well_or_with_the_word_that_it_died() {
     let world = World::new();
     world.create().await;

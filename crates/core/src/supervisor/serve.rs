@@ -1,8 +1,8 @@
 //! The supervisor at work, with its privileges given up.
 
+use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::Path;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use super::Supervised;
 use super::control::Control;
 use crate::events::{self, EventKind};
 use crate::in_use::time_left;
-use crate::watch::{Watch, readable};
+use crate::watch::readable;
 
 /// The longest sleep of the clock that watches for expiry: wall clocks are changed, and machines are suspended.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_mins(10);
@@ -49,7 +49,7 @@ async fn serve(supervised: Supervised) -> io::Result<()> {
         tokio::spawn(Arc::clone(&proxy).serve(listener, shutdown.clone()));
     }
     let control_socket = UnixListener::from_std(control)?;
-    let gone = run.try_clone()?;
+    let kept = run.try_clone()?;
     let control = Control::new(
         policy,
         ttl,
@@ -62,8 +62,7 @@ async fn serve(supervised: Supervised) -> io::Result<()> {
     let init = readable(init)?;
     let ended = tokio::select! {
         dead = init.readable() => dead.map(|_| (EventKind::Died, "its init ended"))?,
-        () = expiry(used, ttls) => (EventKind::Expired, ""),
-        () = removal(&gone) => (EventKind::Died, "its directory was removed"),
+        over = expiry(&used, ttls, &kept) => over,
     };
     let _told = events::append(&events, &name, ended.0, ended.1);
     end(init.get_ref())
@@ -78,33 +77,56 @@ fn end(init: &OwnedFd) -> io::Result<()> {
     }
 }
 
-/// Comes back when somebody has removed the sandbox's directory without loopbox: nobody could find or end it any more.
-async fn removal(run: &OwnedFd) {
-    let Ok(mut watch) = Watch::removals(Path::new(&format!("/proc/self/fd/{}", run.as_raw_fd()))) else {
-        // Without the kernel's word on it (too many watches are in use) it ends at its expiry.
-        return std::future::pending().await;
-    };
-    while rustix::fs::statat(run, "init.sock", AtFlags::SYMLINK_NOFOLLOW).is_ok() {
-        if watch.changed().await.is_err() {
-            return std::future::pending().await;
-        }
-    }
-}
-
-/// Comes back when the sandbox has not been used for its lifetime.
-async fn expiry(used: std::fs::File, mut ttls: watch::Receiver<u64>) {
+/// Comes back when the sandbox has not been used for its lifetime, or when nobody can find it any more, since somebody
+/// removed its directory without loopbox. That is looked at now and then: a watch by the kernel would take longer to
+/// close than everything else that a destroy waits for.
+async fn expiry(used: &File, mut ttls: watch::Receiver<u64>, run: &OwnedFd) -> (EventKind, &'static str) {
     loop {
         let ttl = *ttls.borrow_and_update();
         let left = match ttl {
             0 => LOOK_AGAIN_AFTER,
-            _ => match time_left(&used, Duration::from_millis(ttl)) {
+            _ => match time_left(used, Duration::from_millis(ttl)) {
                 Some(left) => left,
-                None => return,
+                None => return (EventKind::Expired, ""),
             },
         };
+        if rustix::fs::statat(run, "init.sock", AtFlags::SYMLINK_NOFOLLOW).is_err() {
+            return (EventKind::Died, "its directory was removed");
+        }
         tokio::select! {
             () = tokio::time::sleep(left.min(LOOK_AGAIN_AFTER)) => {}
-            changed = ttls.changed() => if changed.is_err() { return },
+            changed = ttls.changed() => if changed.is_err() { std::future::pending::<()>().await },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_sandbox_ends_at_its_expiry_and_when_its_directory_is_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = OwnedFd::from(File::open(dir.path()).unwrap());
+        let path = dir.path().join("used");
+        std::fs::write(&path, "").unwrap();
+        std::fs::write(dir.path().join("init.sock"), "").unwrap();
+        let used = File::open(&path).unwrap();
+        let (ttl, ttls) = watch::channel(0);
+        let mut waiting = std::pin::pin!(expiry(&used, ttls.clone(), &run));
+        tokio::select! {
+            biased;
+            over = &mut waiting => panic!("{over:?}"),
+            () = std::future::ready(()) => {}
+        }
+        let long_ago = SystemTime::now() - Duration::from_hours(1);
+        File::options().append(true).open(&path).unwrap().set_modified(long_ago).unwrap();
+        ttl.send_replace(1000);
+        assert_eq!(waiting.await.0, EventKind::Expired);
+        ttl.send_replace(0);
+        std::fs::remove_file(dir.path().join("init.sock")).unwrap();
+        assert_eq!(expiry(&used, ttls, &run).await.0, EventKind::Died);
     }
 }
