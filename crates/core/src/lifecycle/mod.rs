@@ -11,8 +11,9 @@
 //!
 //! - *create → creating*: under the sandbox's lock the record is written with phase `creating` before anything is made,
 //!   then again with everything the backend is about to make.
-//! - *creating → running*: the backend has started it, and the record says `ready`. The order is record first, word to
-//!   the supervisor second: a supervisor that never hears it ends what it made.
+//! - *creating → running*: the backend has started it and told the supervisor that it is wanted, then the record says
+//!   `ready`. A supervisor that is never told ends what it made; one whose caller dies right after telling it is found by
+//!   its record, which still says `creating`.
 //! - *creating, found by a later call*: its maker is dead, since the lock is free; it is removed, and made again by create.
 //! - *running → stopped*: `stop`, or nothing runs any more for whatever reason; seen by the lock that supervisor and
 //!   init hold, which the kernel releases when they die. Home, layer, policy and record are kept.
