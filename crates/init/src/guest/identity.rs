@@ -4,9 +4,9 @@ use syscalls::{Errno, Sysno, syscall};
 
 /// What the sandbox's own root may do: what package managers need to unpack files for other users, and no more.
 ///
-/// `CHOWN`, `DAC_OVERRIDE`, `FOWNER`, `FSETID`, `KILL`, `SETGID`, `SETUID`, `SETFCAP`. A guest that shall run commands as root must
+/// `CHOWN`, `DAC_OVERRIDE`, `FOWNER`, `FSETID`, `KILL`, `SETGID`, `SETUID`. A guest that shall run commands as root must
 /// hold these.
-pub const ROOT_CAPABILITIES: u64 = 1 << 0 | 1 << 1 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 31;
+pub const ROOT_CAPABILITIES: u64 = 1 << 0 | 1 << 1 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7;
 
 /// The identity of one command.
 #[derive(Debug, Clone, Copy)]

@@ -21,5 +21,5 @@ pub(crate) use clone::exit_now;
 pub use error::LaunchError;
 pub use ids::become_ids;
 pub use launch::{GuestAccess, Launched, launch};
-pub use privileges::{INNER_ROOT, close_inherited};
+pub use privileges::close_inherited;
 pub use spec::{AGENT_ID, Access, Cgroup, CgroupVersion, Entry, IdMap, SandboxSpec};

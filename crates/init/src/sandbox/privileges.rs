@@ -7,16 +7,7 @@ use rustix::process::{DumpableBehavior, Gid, Uid};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 
 use super::spec::{AGENT_ID, IdMap};
-
-/// What inner root may do with files and ids, as package managers need it. All of it is worth nothing outside the
-/// sandbox's user namespace.
-pub const INNER_ROOT: CapabilitySet = CapabilitySet::CHOWN
-    .union(CapabilitySet::DAC_OVERRIDE)
-    .union(CapabilitySet::FOWNER)
-    .union(CapabilitySet::FSETID)
-    .union(CapabilitySet::SETGID)
-    .union(CapabilitySet::SETUID)
-    .union(CapabilitySet::KILL);
+use crate::guest::ROOT_CAPABILITIES;
 
 /// Takes the ids that init has from here on: inner root in a range of its own, else `agent`.
 pub(super) fn assume_inner_ids(ids: IdMap) -> Result<(), Errno> {
@@ -36,7 +27,7 @@ pub(super) fn assume_inner_ids(ids: IdMap) -> Result<(), Errno> {
 pub(super) fn drop_excess(ids: IdMap) -> Result<(), Errno> {
     let keep = match ids {
         IdMap::Single { .. } => CapabilitySet::empty(),
-        IdMap::Range { .. } => INNER_ROOT,
+        IdMap::Range { .. } => CapabilitySet::from_bits_retain(ROOT_CAPABILITIES),
     };
     // SETPCAP goes last of all: the bounding set cannot be changed without it.
     for capability in (CapabilitySet::all() - keep).iter() {

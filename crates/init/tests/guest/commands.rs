@@ -94,8 +94,8 @@ async fn root_inside_has_the_capabilities_of_a_package_manager_only() {
     let mut exec = guest.start(start).await.unwrap();
     if rustix::process::getuid().is_root() {
         let outcome = Outcome::of(exec).await;
-        let expected = "0\nCapInh:\t0000000000000000\nCapPrm:\t00000000800000fb\nCapEff:\t00000000800000fb\n\
-                        CapBnd:\t00000000800000fb\nNoNewPrivs:\t1\n";
+        let expected = "0\nCapInh:\t0000000000000000\nCapPrm:\t00000000000000fb\nCapEff:\t00000000000000fb\n\
+                        CapBnd:\t00000000000000fb\nNoNewPrivs:\t1\n";
         assert_eq!(outcome.out(), expected);
     } else {
         assert!(matches!(exec.wait().await, Err(GuestError::Failed(Failure::User))));
