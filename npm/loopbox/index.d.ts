@@ -185,7 +185,22 @@ export interface SandboxInfo {
   /** Names of the variables that every command gets beside the standard ones. */
   env: string[];
   /** What was noticed and should be looked at. */
-  findings: string[];
+  findings: {
+    code: "notIsolated" | "notEnforced" | "guarded" | "hardLink" | "setuid" | "disk";
+    message: string;
+    path?: string;
+    /** Where what was found has been moved to. */
+    quarantine?: string;
+  }[];
+  /** What the kernel enforces for it while it runs. */
+  enforced?: {
+    seccomp: boolean;
+    /** 0: none. */
+    landlockAbi: number;
+    landlockScopes: boolean;
+    noUserNamespaces: boolean;
+    processes: boolean;
+  };
   /** What the sandbox's backend can do. */
   capabilities: {
     isolation: string;

@@ -50,7 +50,7 @@ async fn inspect_tells_what_a_sandbox_is(bed: Bed) {
     assert!(info.created <= info.last_used && Some(info.last_used) < info.expires);
     assert_eq!(info.capabilities.isolation == Isolation::None, bed.backend == BackendId::Host);
     assert_eq!(
-        info.findings.iter().any(|finding| finding.contains("nothing is isolated")),
+        info.findings.iter().any(|finding| finding.message.contains("nothing is isolated")),
         bed.backend == BackendId::Host
     );
 

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use loopbox_egress::NetworkPolicy;
-use serde::Serialize;
+use loopbox_init::sandbox::Enforced;
+use serde::{Deserialize, Serialize};
 
 use crate::backend::BackendId;
 use crate::capabilities::Capabilities;
@@ -48,11 +49,56 @@ pub struct SandboxInfo {
     /// Names of the variables every command gets beside the standard ones; values may be secret.
     pub env: Vec<String>,
     /// What was noticed and should be looked at: missing kernel features, an unprotected setting.
-    pub findings: Vec<String>,
+    pub findings: Vec<Finding>,
+    /// What the kernel enforces for it while it runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enforced: Option<Enforced>,
     /// What its backend can do.
     pub capabilities: Capabilities,
     /// The directory of its logs.
     pub log: PathBuf,
+}
+
+/// Something that was noticed and should be looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Finding {
+    /// What kind of thing it is.
+    pub code: FindingCode,
+    /// One sentence for the operator.
+    pub message: String,
+    /// The path that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+    /// Where what was found has been moved to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quarantine: Option<PathBuf>,
+}
+
+impl Finding {
+    pub(crate) fn new(code: FindingCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), path: None, quarantine: None }
+    }
+}
+
+/// The kinds of [`Finding`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum FindingCode {
+    /// Nothing stands between commands and the host.
+    NotIsolated,
+    /// The kernel lacks something, or it was not to be had: what is named is not enforced.
+    NotEnforced,
+    /// A file or directory that the host would execute or obey was made or changed inside.
+    Guarded,
+    /// A file of the workspace has a further name, which may lie outside.
+    HardLink,
+    /// A file of the workspace is setuid or setgid.
+    Setuid,
+    /// The workspace or a private directory uses more space than was asked for.
+    Disk,
 }
 
 /// The agent of a sandbox.

@@ -57,10 +57,11 @@ pub use exec::{
     DEFAULT_MAX_OUTPUT_BYTES, DetachedExec, Exec, ExecInput, ExecOutput, ExecReader, ExecRequest, ExecStatus,
     ExecWriter, OutputStream, TtySize, User,
 };
-pub use info::{AgentInfo, Created, PruneReport, SandboxInfo, SandboxState};
+pub use info::{AgentInfo, Created, Finding, FindingCode, PruneReport, SandboxInfo, SandboxState};
 pub use lifecycle::{Loopbox, sweep};
 pub use logs::{LogEntry, LogFollower};
 pub use loopbox_egress::{CidrPattern, DefaultVerdict, HostPattern, NetworkPolicy, Preset};
+pub use loopbox_init::sandbox::Enforced;
 pub use name::{AgentName, LoopId, SandboxName};
 pub use options::{AgentConfig, CreateOptions, CreateRequest, CredentialsMode, Limits, NetworkOptions};
 pub use processes::ProcessInfo;

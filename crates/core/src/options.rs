@@ -72,6 +72,8 @@ pub struct CreateOptions {
     pub agent_config: Option<AgentConfig>,
     /// Guarded paths of the workspace that the sandbox may write, as patterns.
     pub guard_allow: Option<Vec<String>>,
+    /// Whether commands may make namespaces of their own, for an agent that nests its own sandbox. Default: no.
+    pub nesting: Option<bool>,
     /// The backend. Default: [`Config::backend`](crate::Config::backend), else the best that works.
     pub backend: Option<BackendId>,
     /// A template or image to start from.
@@ -211,6 +213,11 @@ pub(crate) struct Settings {
     pub(crate) credentials: CredentialsMode,
     #[serde(default)]
     pub(crate) git_identity: Option<GitIdentity>,
+    /// Guarded paths of the workspace that may be written all the same, as patterns.
+    #[serde(default)]
+    pub(crate) guard_allow: Vec<String>,
+    #[serde(default)]
+    pub(crate) nesting: bool,
 }
 
 impl Settings {
@@ -222,6 +229,8 @@ impl Settings {
             env: BTreeMap::new(),
             credentials: options.credentials.unwrap_or(CredentialsMode::None),
             git_identity: if options.no_git_identity { None } else { git_identity },
+            guard_allow: Vec::new(),
+            nesting: false,
         };
         defaults.updated(options)
     }
@@ -243,6 +252,12 @@ impl Settings {
                 check_env_name(name)?;
             }
             settings.env.clone_from(env);
+        }
+        if let Some(patterns) = &options.guard_allow {
+            settings.guard_allow.clone_from(patterns);
+        }
+        if let Some(nesting) = options.nesting {
+            settings.nesting = nesting;
         }
         Ok(settings)
     }

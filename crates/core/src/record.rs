@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use loopbox_init::sandbox::{Cgroup, IdMap};
+use loopbox_init::sandbox::{Cgroup, Enforced, IdMap};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -78,6 +78,12 @@ pub(crate) struct NativeRecord {
     pub(crate) ids: IdMap,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) cgroup: Option<Cgroup>,
+    /// Cgroups of version 1 that hold its limits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) limit_cgroups: Vec<PathBuf>,
+    /// The CPUs that it is kept to; all if empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) cpus: Vec<u32>,
     /// The repository of a workspace that is a linked git worktree.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) git: Option<Worktree>,
@@ -138,6 +144,9 @@ pub(crate) struct Runtime {
     pub(crate) agent_ids: (u32, u32),
     /// Whether more than one id is mapped.
     pub(crate) root_user: bool,
+    /// What its init found that it can enforce.
+    #[serde(default)]
+    pub(crate) enforced: Enforced,
 }
 
 /// A process that cannot be mistaken for a later one with the same number.
@@ -171,7 +180,13 @@ mod tests {
             phase: Phase::Ready,
             created: Timestamp::UNIX_EPOCH,
             settings: Settings::new(&CreateOptions::default(), None).unwrap(),
-            native: Some(NativeRecord { ids: IdMap::Single { uid: 1000, gid: 1000 }, cgroup: None, git: None }),
+            native: Some(NativeRecord {
+                ids: IdMap::Single { uid: 1000, gid: 1000 },
+                cgroup: None,
+                limit_cgroups: Vec::new(),
+                cpus: Vec::new(),
+                git: None,
+            }),
             unknown: Map::new(),
         }
     }

@@ -7,7 +7,7 @@ use crate::backend::{Backend, BackendId};
 use crate::capabilities::{Isolation, TreeKill};
 use crate::doctor::{self, Check, CheckStatus, DoctorReport};
 use crate::error::Result;
-use crate::info::{AgentInfo, SandboxInfo, SandboxState};
+use crate::info::{AgentInfo, Finding, FindingCode, SandboxInfo, SandboxState};
 use crate::name::{AgentName, SandboxName};
 use crate::options::{CreateRequest, NetworkOptions};
 use crate::record::{Phase, Record};
@@ -64,6 +64,7 @@ impl Inner {
             credentials: record.settings.credentials,
             env: record.settings.env.keys().cloned().collect(),
             findings: findings(backend),
+            enforced: dir.runtime()?.filter(|_| state == SandboxState::Running).map(|runtime| runtime.enforced),
             capabilities,
             log: dir.path().to_owned(),
         })
@@ -127,14 +128,16 @@ impl Inner {
 }
 
 /// What an operator should know about what is not enforced.
-fn findings(backend: &dyn Backend) -> Vec<String> {
+fn findings(backend: &dyn Backend) -> Vec<Finding> {
     let capabilities = backend.capabilities();
     let mut findings = Vec::new();
     if capabilities.isolation == Isolation::None {
-        findings.push("nothing is isolated: commands run on the host as the caller".to_owned());
+        let message = "nothing is isolated: commands run on the host as the caller";
+        findings.push(Finding::new(FindingCode::NotIsolated, message));
     }
     if capabilities.tree_kill == TreeKill::SubReaper {
-        findings.push("no cgroup: process trees are ended by a sub-reaper, and limits cannot be set".to_owned());
+        let message = "no cgroup: process trees are ended by a sub-reaper, and memory cannot be limited";
+        findings.push(Finding::new(FindingCode::NotEnforced, message));
     }
     findings
 }

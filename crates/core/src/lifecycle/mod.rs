@@ -437,8 +437,5 @@ fn refuse_unbuilt(options: &CreateOptions) -> Result<()> {
     if options.agent_config.is_some_and(|config| config != AgentConfig::None) {
         return refuse("agentConfig", "put instructions into the workspace");
     }
-    if options.guard_allow.is_some() {
-        return refuse("guard", "no path of the workspace is guarded yet");
-    }
     Ok(())
 }

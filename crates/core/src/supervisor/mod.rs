@@ -114,7 +114,7 @@ fn finish(
     instructions: &Instructions,
     launched: Launched,
 ) -> std::result::Result<(OwnedFd, Vec<OwnedFd>), (Error, OwnedFd)> {
-    let Launched { pid, pidfd, listeners } = launched;
+    let Launched { pid, pidfd, listeners, enforced } = launched;
     let written = (|| {
         let spec = &instructions.spec;
         let runtime = Runtime {
@@ -125,6 +125,7 @@ fn finish(
             env: instructions.env.clone(),
             agent_ids: spec.ids.agent(),
             root_user: matches!(spec.ids, sandbox::IdMap::Range { .. }),
+            enforced,
         };
         dir.write_runtime(&runtime)?;
         loopbox_init::failpoint!(spec, "supervisor.runtime-written");

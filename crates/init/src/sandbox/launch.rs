@@ -20,7 +20,7 @@ use super::clone::{Side, exit_now, fork};
 use super::error::{Context, LaunchError};
 use super::ids::write_maps;
 use super::source::Sources;
-use super::spec::{AGENT_ID, Cgroup, CgroupVersion, IdMap, SandboxSpec};
+use super::spec::{AGENT_ID, Cgroup, CgroupVersion, Enforced, IdMap, SandboxSpec};
 use super::{channel, net, privileges, root};
 use crate::guest::{self, GuestSetup, TreeControl, Users};
 
@@ -33,6 +33,8 @@ pub struct Launched {
     pub pidfd: OwnedFd,
     /// The listeners, in the order of [`SandboxSpec::listeners`].
     pub listeners: Vec<OwnedFd>,
+    /// What it enforces.
+    pub enforced: Enforced,
 }
 
 /// What init needs besides the file system.
@@ -73,7 +75,7 @@ pub fn launch(spec: &SandboxSpec, access: GuestAccess) -> Result<Launched, Launc
         let _gone = rustix::process::pidfd_send_signal(pidfd.as_fd(), Signal::KILL);
         let _reaped = rustix::process::waitpid(Some(pid), WaitOptions::empty());
     }
-    started.map(|listeners| Launched { pid, pidfd, listeners })
+    started.map(|listeners| Launched { pid, pidfd, listeners, enforced: Enforced::default() })
 }
 
 /// Makes init, as a child of this process: `None` in it.

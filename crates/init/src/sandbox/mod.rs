@@ -22,4 +22,4 @@ pub use error::LaunchError;
 pub use ids::become_ids;
 pub use launch::{GuestAccess, Launched, launch};
 pub use privileges::close_inherited;
-pub use spec::{AGENT_ID, Access, Cgroup, CgroupVersion, Entry, IdMap, SandboxSpec};
+pub use spec::{AGENT_ID, Access, Cgroup, CgroupVersion, Confinement, Enforced, Entry, IdMap, SandboxSpec};

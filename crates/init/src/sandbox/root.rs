@@ -66,6 +66,17 @@ impl Root {
                 let tree = mount::new_filesystem("tmpfs", &options, attributes).on("making tmpfs", target)?;
                 self.mount(tree.as_fd(), target)
             }
+            Entry::Cgroup { target, controller } => {
+                let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID
+                    | MountAttrFlags::MOUNT_ATTR_NODEV
+                    | MountAttrFlags::MOUNT_ATTR_NOEXEC
+                    | MountAttrFlags::MOUNT_ATTR_RDONLY;
+                let tree = match controller {
+                    Some(controller) => mount::new_filesystem("cgroup", &[(controller.as_str(), None)], attributes),
+                    None => mount::new_filesystem("cgroup2", &[], attributes),
+                };
+                self.mount(tree.on("making the cgroup at", target)?.as_fd(), target)
+            }
             Entry::Proc => {
                 let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID
                     | MountAttrFlags::MOUNT_ATTR_NODEV

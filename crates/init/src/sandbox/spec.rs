@@ -21,10 +21,44 @@ pub struct SandboxSpec {
     pub listeners: Vec<SocketAddr>,
     /// The sandbox's delegated cgroup.
     pub cgroup: Option<Cgroup>,
+    /// Cgroups of version 1 that hold limits: init joins them before it starts.
+    #[serde(default)]
+    pub join: Vec<PathBuf>,
+    /// What the kernel refuses to commands, and what of it they may use up.
+    #[serde(default)]
+    pub confinement: Confinement,
     /// The step at which to die, for fault tests.
     #[cfg(feature = "failpoints")]
     #[serde(default)]
     pub failpoint: Option<String>,
+}
+
+/// What the kernel refuses to commands, and what of it they may use up.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confinement {
+    /// Commands may make namespaces of their own, for agents that nest their own sandbox: a larger part of the kernel is
+    /// then in their reach, and Landlock, which would forbid every mount, is off.
+    pub nesting: bool,
+    /// The number of processes and threads in the whole sandbox (`RLIMIT_NPROC`); no limit if absent.
+    pub processes: Option<u64>,
+    /// The CPUs that commands may run on, which they cannot widen; all if empty.
+    pub cpus: Vec<u32>,
+}
+
+/// What a running sandbox enforces, as init found it possible.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Enforced {
+    /// Whether system calls are filtered.
+    pub seccomp: bool,
+    /// The version of Landlock's ABI in force; 0 is none.
+    pub landlock_abi: u32,
+    /// Whether Landlock also keeps signals and abstract sockets inside.
+    pub landlock_scopes: bool,
+    /// Whether user namespaces are forbidden by the kernel's count, beside the filter.
+    pub no_user_namespaces: bool,
+    /// Whether the number of processes is limited.
+    pub processes: bool,
 }
 
 /// Which ids of the host stand behind the ids inside. Host id 0 is never among them.
@@ -110,6 +144,13 @@ pub enum Entry {
         mode: u32,
         /// Its size limit in bytes; the kernel's default, half of the memory, if absent.
         size: Option<u64>,
+    },
+    /// The sandbox's own cgroup, read-only: the unified hierarchy, or one controller of version 1.
+    Cgroup {
+        /// Where.
+        target: PathBuf,
+        /// The controller of version 1.
+        controller: Option<String>,
     },
     /// The processes of the sandbox, at `/proc`.
     Proc,

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use loopbox_egress::NetworkPolicy;
-use loopbox_init::sandbox::{Cgroup, CgroupVersion, IdMap, SandboxSpec};
+use loopbox_init::sandbox::{Cgroup, CgroupVersion, Confinement, IdMap, SandboxSpec};
 
 pub(crate) use git::Worktree;
 pub(crate) use launch::{Answer, Instructions, helper as find_helper};
@@ -41,6 +41,9 @@ use crate::supervisor::control;
 
 /// A process that was sent SIGKILL and lives on after this is stuck in the kernel.
 const DEAD_WITHIN: Duration = Duration::from_secs(10);
+
+/// Processes and threads of a sandbox that was not given a limit: more than any build needs, fewer than hurt the machine.
+const DEFAULT_PROCESSES: u64 = 4096;
 
 /// Namespaces made by this process's helper.
 #[derive(Debug)]
@@ -156,7 +159,13 @@ impl Backend for Native {
             dir: parent.dir.join(format!("{}{}", self.cgroup_prefix(), record.id)),
             version: parent.version,
         });
-        record.native = Some(NativeRecord { ids, cgroup, git: git::find(&record.workspace.canonical) });
+        record.native = Some(NativeRecord {
+            ids,
+            cgroup,
+            limit_cgroups: Vec::new(),
+            cpus: Vec::new(),
+            git: git::find(&record.workspace.canonical),
+        });
         Ok(())
     }
 
@@ -181,6 +190,12 @@ impl Backend for Native {
             entries: layout::entries(dir, record, native.ids),
             listeners: vec![env::PROXY],
             cgroup: native.cgroup.clone(),
+            join: native.limit_cgroups.clone(),
+            confinement: Confinement {
+                nesting: record.settings.nesting,
+                processes: record.settings.limits.pids.or(Some(DEFAULT_PROCESSES)),
+                cpus: native.cpus.clone(),
+            },
             #[cfg(feature = "failpoints")]
             failpoint: config.failpoint.clone(),
         };
