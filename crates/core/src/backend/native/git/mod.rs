@@ -11,6 +11,14 @@ use loopbox_init::sandbox::{Entry, IdMap};
 use serde::{Deserialize, Serialize};
 
 use super::layout::owned;
+use crate::error::Result;
+use crate::info::Finding;
+use crate::record::Record;
+use crate::registry::SandboxDir;
+
+mod danger;
+
+pub(crate) use danger::{Danger, danger};
 
 /// A linked worktree's parts outside the worktree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +67,23 @@ pub(super) fn entries(worktree: &Worktree, ids: IdMap) -> Vec<Entry> {
     // In a sub-directory of the worktree, the pointer itself lies outside the workspace.
     entries.push(bind(&worktree.link, true));
     entries
+}
+
+/// Before a command: what the host changed since goes in, and what earlier commands left goes out.
+pub(crate) fn refresh(dir: &SandboxDir, record: &Record) -> Result<Vec<Finding>> {
+    let _ = (dir, record);
+    Ok(Vec::new())
+}
+
+/// After a command, at stop and before removal: what it did to HEAD, index and packed refs goes out.
+pub(crate) fn collect(dir: &SandboxDir, record: &Record) -> Result<Vec<Finding>> {
+    refresh(dir, record)
+}
+
+/// While a command runs, about once a second: refs that the host has packed meanwhile go in. One `stat` if it has not.
+pub(crate) fn follow(dir: &SandboxDir, record: &Record) -> Result<()> {
+    let _ = (dir, record);
+    Ok(())
 }
 
 fn pointer(file: &Path, prefix: &str) -> Option<PathBuf> {
