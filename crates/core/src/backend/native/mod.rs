@@ -8,7 +8,7 @@ mod cgroup;
 mod env;
 mod etc;
 mod exec;
-mod git;
+pub(crate) mod git;
 mod ids;
 mod launch;
 mod layout;
