@@ -64,7 +64,7 @@ fn serve(socket: &str, tree: &str, root: bool) {
     io::stdout().flush().expect("the test listens");
     // SAFETY: the descriptor was just made.
     let supervisor = unsafe { OwnedFd::from_raw_fd(i32::try_from(supervisor).expect("a descriptor")) };
-    let setup = GuestSetup { listener, token: [7; 32], supervisor: Some(supervisor), tree, users };
+    let setup = GuestSetup { listener, token: [7; 32], supervisor: Some(supervisor), tree, users, key: None };
     let Err(error) = guest::serve(setup);
     let _ = writeln!(io::stderr(), "native_guest: {error}: {:?}", std::error::Error::source(&error));
 }

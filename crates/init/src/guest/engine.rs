@@ -18,6 +18,7 @@ use super::command::Command;
 use super::privileges::Privileges;
 use super::reactor::timespec;
 use super::shared::{Note, Slots, Stage};
+use super::spawn::CloneKey;
 use super::tree::{self, Tree, Trees, Watch};
 use super::{GuestError, TreeControl, Users};
 use crate::protocol::{Exit, Failure, Start, Status};
@@ -116,13 +117,14 @@ impl Engine {
         users: Option<Users>,
         inherited: Vec<(Vec<u8>, Vec<u8>)>,
         follow: bool,
+        key: Option<CloneKey>,
     ) -> Result<Engine, GuestError> {
         let bell = rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
         let bell = bell.map_err(GuestError::system("make an event counter"))?;
         let watch = Watch { bell: bell.as_raw_fd(), follow: follow.then(getpid) };
         Ok(Engine {
             privileges: Privileges::settle(users)?,
-            trees: Trees::new(control, watch),
+            trees: Trees::new(control, watch, key),
             bell,
             slots: Slots::new().map_err(GuestError::system("map shared memory"))?,
             execs: HashMap::new(),

@@ -28,6 +28,7 @@ mod terminal;
 mod tree;
 
 pub use identity::ROOT_CAPABILITIES;
+pub use spawn::CloneKey;
 
 use std::convert::Infallible;
 use std::io;
@@ -46,6 +47,8 @@ pub struct GuestSetup {
     pub tree: TreeControl,
     /// Whom commands may run as.
     pub users: Users,
+    /// What opens clone3 to the guest, where its system calls are filtered.
+    pub key: Option<CloneKey>,
 }
 
 /// What the guest agent needs behind a byte stream.

@@ -54,7 +54,7 @@ struct Native {
 pub(super) fn serve(setup: GuestSetup) -> Result<Infallible, GuestError> {
     let signals = Signals::take(&[]).map_err(GuestError::system("read signals"))?;
     let null = open_standard_streams()?;
-    let engine = Engine::new(setup.tree, Some(setup.users), Vec::new(), false)?;
+    let engine = Engine::new(setup.tree, Some(setup.users), Vec::new(), false, setup.key)?;
     let mut native = Native {
         reactor: Reactor::new().map_err(GuestError::system("make an epoll"))?,
         engine,

@@ -12,7 +12,10 @@
 //! says by a word in memory that the child no longer uses them, however that came.
 
 mod clone;
+mod key;
 mod stack;
+
+pub use key::CloneKey;
 
 use super::child::{self, Plan};
 use super::signals;
@@ -36,6 +39,7 @@ const REVISITS: usize = 2;
 #[derive(Debug)]
 pub(super) struct Lender {
     lends: bool,
+    key: [u64; 4],
     spare: Vec<[Stack; 2]>,
     /// What children may still use: never freed before [`Loan::is_over`], be it that this is dropped.
     lent: VecDeque<NonNull<Loan>>,
@@ -49,6 +53,7 @@ pub(super) type Entry = fn(&Loan) -> !;
 pub(super) struct Loan {
     pub(super) plan: Plan,
     entry: Entry,
+    key: [u64; 4],
     stacks: [Stack; 2],
     /// For each stack the process on it: set by the kernel before that begins, and cleared when it has ended or entered
     /// its program.
@@ -63,9 +68,10 @@ enum Seat {
 }
 
 impl Lender {
-    /// `lends` is false for children that do more than bare system calls.
-    pub(super) fn new(lends: bool) -> Lender {
-        Lender { lends: lends && is_kept_secret(), spare: Vec::new(), lent: VecDeque::new() }
+    /// `lends` is false for children that do more than bare system calls. `key` is what a filter of system calls asks for.
+    pub(super) fn new(lends: bool, key: Option<CloneKey>) -> Lender {
+        let key = key.map_or([0; 4], |key| key.words());
+        Lender { lends: lends && is_kept_secret(), key, spare: Vec::new(), lent: VecDeque::new() }
     }
 
     /// Makes a child that does `entry`, born in `cgroup` if there is one. Every signal is blocked in it.
@@ -75,7 +81,8 @@ impl Lender {
             Some(stacks) => stacks,
             None => [Stack::new()?, Stack::new()?],
         };
-        let loan = Box::new(Loan { plan, entry, stacks, holders: [const { AtomicI32::new(0) }; 2] });
+        let key = self.key;
+        let loan = Box::new(Loan { plan, entry, key, stacks, holders: [const { AtomicI32::new(0) }; 2] });
         let before = signals::set_mask(signals::ALL);
         let started = self.start_with(loan, cgroup);
         signals::set_mask(before);
@@ -93,7 +100,7 @@ impl Lender {
         self.lent.push_back(loan);
         // Where it may not be lent to, or the kernel or a filter of system calls does not know how.
         if started == Err(Errno::NOSYS) {
-            return match fork(cgroup)? {
+            return match fork(cgroup, self.key)? {
                 Some(pid) => Ok(pid),
                 // SAFETY: as above, and this is a copy of it.
                 None => unsafe { (loan.as_ref().entry)(loan.as_ref()) },
@@ -180,7 +187,7 @@ fn begin(
     arguments.stack_size = stack::SIZE as u64;
     let argument = ptr::from_ref(loan).cast_mut().cast();
     // SAFETY: the stack is free, or the holder of this seat would be known; the loan lives until it is again.
-    let pid = unsafe { clone_onto_stack(&arguments, entry, argument) };
+    let pid = unsafe { clone_onto_stack(&arguments, loan.key, entry, argument) };
     match pid {
         1.. => c_int::try_from(pid).ok().and_then(Pid::from_raw).ok_or(Errno::CHILD),
         _ => Err(c_int::try_from(-pid).map_or(Errno::INVAL, Errno::from_raw_os_error)),

@@ -11,6 +11,7 @@ use rustix::net::{
 };
 
 use super::error::{Context, LaunchError};
+use super::spec::Enforced;
 
 const MAX_FDS: usize = 8;
 const GO: u8 = 1;
@@ -33,9 +34,10 @@ pub(super) fn wait_go(channel: &OwnedFd) -> Result<(), LaunchError> {
     if length == 1 && byte[0] == GO { Ok(()) } else { Err(LaunchError::other("waiting for the supervisor", "it died")) }
 }
 
-/// Init to supervisor: everything is in place; these are the listeners.
-pub(super) fn send_ready(channel: &OwnedFd, listeners: &[OwnedFd]) -> Result<(), Errno> {
-    send(channel, &[READY], listeners)
+/// Init to supervisor: everything is in place; this is enforced, and these are the listeners.
+pub(super) fn send_ready(channel: &OwnedFd, enforced: &Enforced, listeners: &[OwnedFd]) -> Result<(), Errno> {
+    let message = postcard::to_extend(enforced, vec![READY]).map_err(|_| Errno::INVAL)?;
+    send(channel, &message, listeners)
 }
 
 /// Init to supervisor: this step failed.
@@ -49,12 +51,14 @@ pub(super) fn send_failed(channel: &OwnedFd, error: &LaunchError) {
     let _unsent = send(channel, &message, &[]);
 }
 
-/// The supervisor waits for init: the listeners, or why there are none.
-pub(super) fn wait_ready(channel: &OwnedFd) -> Result<Vec<OwnedFd>, LaunchError> {
+/// The supervisor waits for init: what it enforces and its listeners, or why there are none.
+pub(super) fn wait_ready(channel: &OwnedFd) -> Result<(Enforced, Vec<OwnedFd>), LaunchError> {
     let mut buffer = [0_u8; 4096];
     let (length, fds) = receive(channel, &mut buffer).step("waiting for init")?;
     match buffer.get(..length) {
-        Some([READY]) => Ok(fds),
+        Some([READY, enforced @ ..]) => postcard::from_bytes(enforced)
+            .map(|enforced| (enforced, fds))
+            .map_err(|error| LaunchError::other("understanding init", error)),
         Some([FAILED, a, b, c, d, step @ ..]) => {
             let step = String::from_utf8_lossy(step);
             match i32::from_le_bytes([*a, *b, *c, *d]) {

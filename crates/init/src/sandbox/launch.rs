@@ -19,10 +19,11 @@ use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
 use super::clone::{Side, exit_now, fork};
 use super::error::{Context, LaunchError};
 use super::ids::write_maps;
+use super::seccomp::{CallFilter, filter_system_calls};
 use super::source::Sources;
 use super::spec::{AGENT_ID, Cgroup, CgroupVersion, Enforced, IdMap, SandboxSpec};
 use super::{channel, net, privileges, root};
-use crate::guest::{self, GuestSetup, TreeControl, Users};
+use crate::guest::{self, CloneKey, GuestSetup, TreeControl, Users};
 
 /// A started init.
 #[derive(Debug)]
@@ -75,7 +76,7 @@ pub fn launch(spec: &SandboxSpec, access: GuestAccess) -> Result<Launched, Launc
         let _gone = rustix::process::pidfd_send_signal(pidfd.as_fd(), Signal::KILL);
         let _reaped = rustix::process::waitpid(Some(pid), WaitOptions::empty());
     }
-    started.map(|listeners| Launched { pid, pidfd, listeners, enforced: Enforced::default() })
+    started.map(|(enforced, listeners)| Launched { pid, pidfd, listeners, enforced })
 }
 
 /// Makes init, as a child of this process: `None` in it.
@@ -131,7 +132,7 @@ fn open_cgroup(cgroup: &Cgroup) -> Result<OwnedFd, LaunchError> {
 }
 
 /// The supervisor's side, once init exists.
-fn start(spec: &SandboxSpec, init: Pid, channel: &OwnedFd) -> Result<Vec<OwnedFd>, LaunchError> {
+fn start(spec: &SandboxSpec, init: Pid, channel: &OwnedFd) -> Result<(Enforced, Vec<OwnedFd>), LaunchError> {
     failpoint!(spec, "supervisor.init-cloned");
     if let Some(cgroup) = spec.cgroup.as_ref().filter(|cgroup| cgroup.version == CgroupVersion::FreezerV1) {
         let procs = cgroup.dir.join("cgroup.procs");
@@ -179,13 +180,16 @@ fn init(
         listeners.push(net::listen(*address).step(&format!("listening on {address}"))?);
     }
     privileges::drop_excess(spec.ids).step("dropping capabilities")?;
+    let key = CloneKey::new().step("making a key")?;
+    filter_system_calls(CallFilter::from(&spec.confinement), Some(&key)).step("filtering system calls")?;
+    let enforced = Enforced { seccomp: true, ..Enforced::default() };
     failpoint!(spec, "init.confined");
     let mut keep: Vec<i32> = access.keep.iter().map(AsRawFd::as_raw_fd).collect();
     keep.extend([access.listener.as_raw_fd(), supervisor.as_raw_fd(), channel.as_raw_fd()]);
     if let TreeControl::CgroupV2 { dir } | TreeControl::FreezerV1 { dir } = &tree {
         keep.push(dir.as_raw_fd());
     }
-    channel::send_ready(channel, &listeners).step("telling the supervisor")?;
+    channel::send_ready(channel, &enforced, &listeners).step("telling the supervisor")?;
     drop(listeners);
     privileges::close_all_but(keep);
     failpoint!(spec, "init.ready");
@@ -195,6 +199,7 @@ fn init(
         supervisor: Some(supervisor),
         tree,
         users: users(spec.ids),
+        key: Some(key),
     };
     guest::serve(setup).map_err(|error| LaunchError::other("serving", error))
 }

@@ -12,6 +12,7 @@ mod mount;
 mod net;
 mod privileges;
 mod root;
+mod seccomp;
 mod source;
 mod spec;
 
@@ -22,4 +23,5 @@ pub use error::LaunchError;
 pub use ids::become_ids;
 pub use launch::{GuestAccess, Launched, launch};
 pub use privileges::close_inherited;
+pub use seccomp::{CallFilter, filter_system_calls};
 pub use spec::{AGENT_ID, Access, Cgroup, CgroupVersion, Confinement, Enforced, Entry, IdMap, SandboxSpec};

@@ -8,7 +8,8 @@ use std::ptr;
 
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
-/// `clone3` with a stack, for which the C library has no function. Returns in the parent only, what the kernel returns.
+/// `clone3` with a stack, for which the C library has no function, and with the guest's key in the arguments that it
+/// ignores. Returns in the parent only, what the kernel returns.
 ///
 /// # Safety
 ///
@@ -16,6 +17,7 @@ const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 #[cfg(target_arch = "x86_64")]
 pub(super) unsafe fn clone_onto_stack(
     arguments: &libc::clone_args,
+    key: [u64; 4],
     entry: extern "C" fn(*mut c_void) -> !,
     argument: *mut c_void,
 ) -> c_long {
@@ -28,15 +30,19 @@ pub(super) unsafe fn clone_onto_stack(
             "test rax, rax",
             "jnz 2f",
             "xor ebp, ebp", // the outermost frame
-            "mov rdi, rdx",
-            "call r8",
+            "mov rdi, r12",
+            "call r13",
             "ud2",
             "2:",
             inlateout("rax") libc::SYS_clone3 => result,
             in("rdi") ptr::from_ref(arguments),
             in("rsi") size_of::<libc::clone_args>(),
-            in("rdx") argument,
-            in("r8") entry,
+            in("rdx") key[0],
+            in("r10") key[1],
+            in("r8") key[2],
+            in("r9") key[3],
+            in("r12") argument,
+            in("r13") entry,
             lateout("rcx") _,
             lateout("r11") _,
         );
@@ -52,6 +58,7 @@ pub(super) unsafe fn clone_onto_stack(
 #[cfg(target_arch = "aarch64")]
 pub(super) unsafe fn clone_onto_stack(
     arguments: &libc::clone_args,
+    key: [u64; 4],
     entry: extern "C" fn(*mut c_void) -> !,
     argument: *mut c_void,
 ) -> c_long {
@@ -63,15 +70,19 @@ pub(super) unsafe fn clone_onto_stack(
             "cbnz x0, 2f",
             "mov x29, xzr", // the outermost frame
             "mov x30, xzr",
-            "mov x0, x2",
-            "blr x3",
+            "mov x0, x20",
+            "blr x21",
             "brk 1",
             "2:",
             in("x8") libc::SYS_clone3,
             inlateout("x0") ptr::from_ref(arguments) => result,
             in("x1") size_of::<libc::clone_args>(),
-            in("x2") argument,
-            in("x3") entry,
+            in("x2") key[0],
+            in("x3") key[1],
+            in("x4") key[2],
+            in("x5") key[3],
+            in("x20") argument,
+            in("x21") entry,
         );
     }
     result
@@ -85,6 +96,7 @@ pub(super) unsafe fn clone_onto_stack(
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub(super) unsafe fn clone_onto_stack(
     _arguments: &libc::clone_args,
+    _key: [u64; 4],
     _entry: extern "C" fn(*mut c_void) -> !,
     _argument: *mut c_void,
 ) -> c_long {
@@ -92,12 +104,15 @@ pub(super) unsafe fn clone_onto_stack(
 }
 
 /// Forks; `None` in the child. The process must have one thread.
-pub(super) fn fork(cgroup: Option<BorrowedFd<'_>>) -> Result<Option<Pid>, Errno> {
+pub(super) fn fork(cgroup: Option<BorrowedFd<'_>>, key: [u64; 4]) -> Result<Option<Pid>, Errno> {
     let pid = match cgroup {
         Some(_) => {
             let arguments = arguments(cgroup)?;
             // SAFETY: without CLONE_VM this is a fork: the child has its own copy of the memory and the stack.
-            unsafe { libc::syscall(libc::SYS_clone3, &raw const arguments, size_of::<libc::clone_args>()) }
+            unsafe {
+                let size = size_of::<libc::clone_args>();
+                libc::syscall(libc::SYS_clone3, &raw const arguments, size, key[0], key[1], key[2], key[3])
+            }
         }
         // SAFETY: with one thread, no lock can be held by another across the fork.
         None => unsafe { libc::fork() }.into(),

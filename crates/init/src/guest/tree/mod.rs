@@ -11,7 +11,7 @@ pub(super) use subreaper::Watch;
 
 use super::TreeControl;
 use super::child::Plan;
-use super::spawn::Lender;
+use super::spawn::{CloneKey, Lender};
 use group::Groups;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal};
@@ -43,13 +43,13 @@ pub(super) enum Tree {
 }
 
 impl Trees {
-    pub(super) fn new(control: TreeControl, watch: Watch) -> Trees {
+    pub(super) fn new(control: TreeControl, watch: Watch, key: Option<CloneKey>) -> Trees {
         let (lends, maker) = match control {
             TreeControl::CgroupV2 { dir } => (true, Maker::Groups(Groups::new(dir, group::Mechanism::Cgroup2))),
             TreeControl::FreezerV1 { dir } => (true, Maker::Groups(Groups::new(dir, group::Mechanism::Freezer))),
             TreeControl::SubReaper => (watch.is_simple(), Maker::Watches(watch)),
         };
-        Trees { lender: Lender::new(lends), maker }
+        Trees { lender: Lender::new(lends, key), maker }
     }
 
     /// Starts the command of `plan`. The process given is the one of the tree that is a child of the guest.
