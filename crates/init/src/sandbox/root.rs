@@ -57,6 +57,7 @@ impl Root {
             Entry::File { target, content, mode } => self.file(target, content, *mode),
             Entry::Symlink { target, to } => self.symlink(target, to),
             Entry::Bind { source, target, .. } => self.mount(sources.take(source)?.as_fd(), target),
+            Entry::Part { top, path, target, .. } => self.mount(sources.take(&top.join(path))?.as_fd(), target),
             Entry::Overlay { lower, layer, target } => self.overlay(lower, layer, target, sources),
             Entry::Tmpfs { target, mode, size } => {
                 let (mode, size) = (format!("{mode:o}"), size.map(|size| size.to_string()));

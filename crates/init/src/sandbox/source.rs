@@ -2,8 +2,11 @@
 //! started by an ordinary user, they are opened inside the new user namespace, where that is first allowed.
 
 use std::collections::VecDeque;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+use rustix::io::Errno;
 
 use super::error::{Context, LaunchError};
 use super::ids::{Mapping, mapping};
@@ -26,6 +29,14 @@ impl Sources {
             match entry {
                 Entry::Bind { source, access, .. } => {
                     opened.add(source, *access, mappings.of_owner(*access, ids)?)?;
+                }
+                Entry::Part { top, path, access, .. } => {
+                    let source = top.join(path);
+                    let part = part(top, path).on("opening", &source)?;
+                    // A path through /proc/self/fd names the very object that was opened.
+                    let tree = mount::clone_tree(Path::new(&format!("/proc/self/fd/{}", part.as_raw_fd())));
+                    let tree = tree.on("opening", &source)?;
+                    opened.keep(source, tree, *access, mappings.of_owner(*access, ids)?)?;
                 }
                 Entry::Overlay { lower, layer, .. } => {
                     opened.add(lower, Access::ReadOnly, mappings.of_system(ids)?)?;
@@ -53,10 +64,27 @@ impl Sources {
 
     fn add(&mut self, source: &Path, access: Access, users: Option<&OwnedFd>) -> Result<(), LaunchError> {
         let tree = mount::clone_tree(source).on("opening", source)?;
-        mount::restrict(tree.as_fd(), access, users.map(AsFd::as_fd)).on("restricting the mount of", source)?;
-        self.trees.push_back((source.to_owned(), tree));
+        self.keep(source.to_owned(), tree, access, users)
+    }
+
+    fn keep(
+        &mut self,
+        source: PathBuf,
+        tree: OwnedFd,
+        access: Access,
+        users: Option<&OwnedFd>,
+    ) -> Result<(), LaunchError> {
+        mount::restrict(tree.as_fd(), access, users.map(AsFd::as_fd)).on("restricting the mount of", &source)?;
+        self.trees.push_back((source, tree));
         Ok(())
     }
+}
+
+/// Opens what is at `path` below `top`, whoever renames things there meanwhile.
+fn part(top: &Path, path: &Path) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let top = openat2(CWD, top, flags | OFlags::DIRECTORY, Mode::empty(), ResolveFlags::NO_SYMLINKS)?;
+    openat2(&top, path, flags, Mode::empty(), ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS)
 }
 
 /// The user namespaces of idmapped mounts, each made once.

@@ -127,6 +127,17 @@ pub enum Entry {
         /// What may be done with it.
         access: Access,
     },
+    /// A part of a directory of the host that others may be changing: no symbolic link on the way to it is followed.
+    Part {
+        /// The directory, by its canonical path.
+        top: PathBuf,
+        /// The part of it, relative.
+        path: PathBuf,
+        /// Where.
+        target: PathBuf,
+        /// What may be done with it.
+        access: Access,
+    },
     /// A directory of the host with a private copy-on-write layer over it.
     Overlay {
         /// The host's directory.
