@@ -10,5 +10,6 @@
 #[macro_use]
 pub mod failpoint;
 pub mod guest;
+mod kernel;
 pub mod protocol;
 pub mod sandbox;

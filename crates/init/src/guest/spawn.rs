@@ -200,13 +200,9 @@ fn begin(
 /// with it the guest; at 2 it cannot, but before Linux 5.16 the core dump of a child ended all that shared its memory.
 fn is_kept_secret() -> bool {
     let dumpable = std::fs::read_to_string("/proc/sys/fs/suid_dumpable").unwrap_or_default();
-    let uname = rustix::system::uname();
-    let mut release = uname.release().to_str().unwrap_or_default().split('.').map(str::parse::<u32>);
     match dumpable.trim() {
         "0" => true,
-        "2" => {
-            matches!((release.next(), release.next()), (Some(Ok(major)), Some(Ok(minor))) if (major, minor) >= (5, 16))
-        }
+        "2" => crate::kernel::is_at_least(5, 16),
         _ => false,
     }
 }

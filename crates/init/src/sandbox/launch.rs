@@ -14,15 +14,17 @@
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
 
 use super::clone::{Side, exit_now, fork};
 use super::error::{Context, LaunchError};
 use super::ids::write_maps;
+use super::landlock::LandlockState;
 use super::seccomp::{CallFilter, filter_system_calls};
 use super::source::Sources;
 use super::spec::{AGENT_ID, Cgroup, CgroupVersion, Enforced, IdMap, SandboxSpec};
-use super::{channel, net, privileges, root};
+use super::{channel, keyring, landlock, limits, net, privileges, root};
 use crate::guest::{self, CloneKey, GuestSetup, TreeControl, Users};
 
 /// A started init.
@@ -101,7 +103,9 @@ fn fork_init(spec: &SandboxSpec, cgroup: Option<&OwnedFd>) -> Result<Option<Pid>
     let (told, tell) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).step(step)?;
     match fork(0, cgroup).step("entering the cgroup")? {
         Side::Child => {
-            let made = super::ids::become_ids(base, base).and_then(|()| fork(namespaces | libc::CLONE_PARENT, None));
+            let made = limit_processes(spec)
+                .and_then(|()| super::ids::become_ids(base, base))
+                .and_then(|()| fork(namespaces | libc::CLONE_PARENT, None));
             let answer = match made {
                 Ok(Side::Child) => return Ok(None),
                 Ok(Side::Parent(pid)) => {
@@ -138,6 +142,10 @@ fn start(spec: &SandboxSpec, init: Pid, channel: &OwnedFd) -> Result<(Enforced, 
         let procs = cgroup.dir.join("cgroup.procs");
         std::fs::write(&procs, init.as_raw_nonzero().to_string()).on("moving init to", &procs)?;
     }
+    for dir in &spec.join {
+        let procs = dir.join("cgroup.procs");
+        std::fs::write(&procs, init.as_raw_nonzero().to_string()).on("moving init to", &procs)?;
+    }
     write_maps(init, spec.ids)?;
     failpoint!(spec, "supervisor.maps-written");
     channel::send_go(channel).step("starting init")?;
@@ -171,7 +179,8 @@ fn init(
         Some(sources) => sources,
         None => Sources::open(&spec.entries, spec.ids)?,
     };
-    root::enter(&spec.entries, sources)?;
+    let nesting = spec.confinement.nesting;
+    let no_user_namespaces = root::enter(&spec.entries, sources, nesting)?;
     failpoint!(spec, "init.root-entered");
     rustix::system::sethostname(spec.hostname.as_bytes()).step("setting the host name")?;
     net::loopback_up().step("switching the loopback interface on")?;
@@ -179,10 +188,34 @@ fn init(
     for address in &spec.listeners {
         listeners.push(net::listen(*address).step(&format!("listening on {address}"))?);
     }
+    if matches!(spec.ids, IdMap::Single { .. }) {
+        limit_processes(spec).step("limiting the number of processes")?;
+    }
+    limits::renounce_priorities().step("giving up priorities")?;
+    if !spec.confinement.cpus.is_empty() {
+        limits::keep_to_cpus(&spec.confinement.cpus).step("keeping to the sandbox's CPUs")?;
+    }
+    keyring::leave_session();
     privileges::drop_excess(spec.ids).step("dropping capabilities")?;
+    let landlock = if nesting {
+        // Under Landlock nobody can mount.
+        LandlockState::default()
+    } else {
+        let dir = match &tree {
+            TreeControl::CgroupV2 { dir } | TreeControl::FreezerV1 { dir } => Some(dir.as_fd()),
+            TreeControl::SubReaper => None,
+        };
+        landlock::restrict_with(&landlock::rules(&spec.entries), dir).step("setting up Landlock")?
+    };
     let key = CloneKey::new().step("making a key")?;
     filter_system_calls(CallFilter::from(&spec.confinement), Some(&key)).step("filtering system calls")?;
-    let enforced = Enforced { seccomp: true, ..Enforced::default() };
+    let enforced = Enforced {
+        seccomp: true,
+        landlock_abi: landlock.abi,
+        landlock_scopes: landlock.scopes,
+        no_user_namespaces,
+        processes: spec.confinement.processes.is_some() && limits::processes_are_counted(),
+    };
     failpoint!(spec, "init.confined");
     let mut keep: Vec<i32> = access.keep.iter().map(AsRawFd::as_raw_fd).collect();
     keep.extend([access.listener.as_raw_fd(), supervisor.as_raw_fd(), channel.as_raw_fd()]);
@@ -202,6 +235,15 @@ fn init(
         key: Some(key),
     };
     guest::serve(setup).map_err(|error| LaunchError::other("serving", error))
+}
+
+/// In a range of ids the limit is set outside, before there is a user namespace, and holds for all ids inside. Where the
+/// caller is the only id, its other processes would count there: so it is set inside, for that id.
+fn limit_processes(spec: &SandboxSpec) -> Result<(), Errno> {
+    match spec.confinement.processes {
+        Some(count) if limits::processes_are_counted() => limits::limit_processes(count),
+        _ => Ok(()),
+    }
 }
 
 fn users(ids: IdMap) -> Users {

@@ -1,6 +1,6 @@
 //! The root file system: an allow-list put together in memory, then made the root.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -10,26 +10,18 @@ use rustix::mount::{MountAttrFlags, UnmountFlags};
 
 use super::error::{Context, LaunchError};
 use super::mount;
+use super::proc;
 use super::source::Sources;
-use super::spec::{Access, Entry};
+use super::spec::Entry;
 
 /// Where the new root is put together: any directory that exists everywhere will do, it is seen by this process only.
 const BUILD_AT: &str = "/tmp";
 /// Where layers wait, inside the new root, until an overlay holds them.
 const STAGE: &str = "/.stage";
 
-/// Kernel settings under `/proc` that are made read-only, and why.
-const PROC_READ_ONLY: [(&str, &str); 6] = [
-    ("sys", "writes reach the host's kernel settings"),
-    ("sysrq-trigger", "reboots the host"),
-    ("irq", "steers the host's interrupts"),
-    ("bus", "configures the host's devices"),
-    ("fs", "configures the host's file systems"),
-    ("acpi", "configures the host's power"),
-];
-
-/// Puts the file system together and makes it the root of this mount namespace.
-pub(super) fn enter(entries: &[Entry], mut sources: Sources) -> Result<(), LaunchError> {
+/// Puts the file system together and makes it the root of this mount namespace. Whether no user namespaces can be made
+/// below this one by the kernel's count, which is asked for unless there is `nesting`.
+pub(super) fn enter(entries: &[Entry], mut sources: Sources, nesting: bool) -> Result<bool, LaunchError> {
     mount::make_private().step("making mounts private")?;
     let base = mount::new_filesystem("tmpfs", &[("mode", Some(b"0755"))], MountAttrFlags::MOUNT_ATTR_NODEV)
         .step("making the root file system")?;
@@ -40,10 +32,12 @@ pub(super) fn enter(entries: &[Entry], mut sources: Sources) -> Result<(), Launc
         root.add(entry, &mut sources)?;
     }
     root.drop_stage()?;
-    protect_proc(&root)?;
+    let no_user_namespaces = !nesting && proc::forbid_user_namespaces(root.fd.as_fd());
+    proc::protect(root.fd.as_fd())?;
     pivot(&root)?;
     let root = open_path("/").step("opening the new root")?;
-    mount::make_read_only(root.as_fd()).step("making the root file system read-only")
+    mount::make_read_only(root.as_fd()).step("making the root file system read-only")?;
+    Ok(no_user_namespaces)
 }
 
 struct Root {
@@ -73,7 +67,11 @@ impl Root {
                     | MountAttrFlags::MOUNT_ATTR_NOEXEC
                     | MountAttrFlags::MOUNT_ATTR_RDONLY;
                 let tree = match controller {
-                    Some(controller) => mount::new_filesystem("cgroup", &[(controller.as_str(), None)], attributes),
+                    // Controllers that share a hierarchy are named together: `cpu,cpuacct`.
+                    Some(controllers) => {
+                        let options: Vec<_> = controllers.split(',').map(|controller| (controller, None)).collect();
+                        mount::new_filesystem("cgroup", &options, attributes)
+                    }
                     None => mount::new_filesystem("cgroup2", &[], attributes),
                 };
                 self.mount(tree.on("making the cgroup at", target)?.as_fd(), target)
@@ -202,19 +200,6 @@ impl Root {
         }
         std::fs::remove_dir_all(&at).step("removing the stage")
     }
-}
-
-fn protect_proc(root: &Root) -> Result<(), LaunchError> {
-    for (name, _reason) in PROC_READ_ONLY {
-        let path = PathBuf::from("proc").join(name);
-        let Ok(point) = root.open(&path, OFlags::PATH) else { continue };
-        // A path through /proc/self/fd names the very object that was opened.
-        let tree =
-            mount::clone_tree(Path::new(&format!("/proc/self/fd/{}", point.as_raw_fd()))).on("protecting", &path)?;
-        mount::restrict(tree.as_fd(), Access::ReadOnly, None).on("protecting", &path)?;
-        mount::attach(tree.as_fd(), point.as_fd()).on("protecting", &path)?;
-    }
-    Ok(())
 }
 
 /// Makes the new root the root, and lets go of the host's.

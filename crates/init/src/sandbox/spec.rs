@@ -48,6 +48,7 @@ pub struct Confinement {
 /// What a running sandbox enforces, as init found it possible.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
+#[expect(clippy::struct_excessive_bools, reason = "what is there or not, each for itself")]
 pub struct Enforced {
     /// Whether system calls are filtered.
     pub seccomp: bool,
