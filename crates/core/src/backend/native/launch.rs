@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -75,6 +76,8 @@ pub(super) fn start(helper: &Path, dir: &SandboxDir, instructions: &Instructions
         .open(dir.join("supervisor.log"))
         .map_err(|error| Error::io("opening the supervisor's log", error))?;
     let mut child = Command::new(helper)
+        // What the sandbox sees as the name of its PID 1: the path may tell who the user is.
+        .arg0("loopbox")
         .args(["internal", "supervise"])
         .env_clear()
         .current_dir("/")
