@@ -7,6 +7,7 @@
 
 mod create;
 mod detached;
+mod doctor;
 mod e2e;
 mod egress;
 mod ending;

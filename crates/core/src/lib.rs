@@ -50,7 +50,7 @@ pub use agent::AgentProfile;
 pub use backend::BackendId;
 pub use capabilities::{Capabilities, Isolation, TreeKill};
 pub use config::{Config, GitIdentity};
-pub use doctor::{Check, CheckStatus, DoctorReport};
+pub use doctor::{Check, CheckStatus, DoctorReport, Ids, Tried};
 pub use error::{Error, ErrorCode, Result};
 pub use events::{Event, EventKind, Events};
 pub use exec::{

@@ -23,7 +23,7 @@ use crate::record::Record;
 use crate::registry::SandboxDir;
 
 pub(crate) use host::Host;
-pub(crate) use native::Native;
+pub(crate) use native::{Native, find_helper};
 
 /// A way of isolating commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

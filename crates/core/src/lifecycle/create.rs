@@ -7,6 +7,7 @@ use super::{Inner, refuse_unbuilt};
 use crate::agent::Tools;
 use crate::backend::BackendId;
 use crate::capabilities::Isolation;
+use crate::doctor::Restriction;
 use crate::error::{Error, ErrorCode, Result};
 use crate::events::EventKind;
 use crate::fs::{Durability, make_private_dir, random_hex};
@@ -133,15 +134,17 @@ impl Inner {
         if let Some(chosen) = request.options.backend.or(self.config.backend) {
             return Ok(chosen);
         }
-        let usable = crate::doctor::kernel().iter().all(|check| check.status != crate::CheckStatus::Fail);
-        if usable || rustix::process::geteuid().is_root() {
-            return Ok(BackendId::Native);
-        }
+        let machine = self.machine();
+        let Some(restriction) = Restriction::certain(&machine) else { return Ok(BackendId::Native) };
         if request.options.allow_host_fallback || self.config.allow_host_fallback {
             return Ok(BackendId::Host);
         }
-        Err(Error::new(ErrorCode::BackendUnavailable, "no backend works on this machine")
-            .with_hint("`loopbox doctor` says what to change; LOOPBOX_ALLOW_HOST_FALLBACK=1 runs agents on the bare host, without any isolation"))
+        let what = format!("no backend works on this machine: {}", restriction.what(&machine));
+        let remedy = restriction.remedy(&machine);
+        Err(Error::new(ErrorCode::BackendUnavailable, what).with_hint(format!(
+            "{remedy} (`loopbox doctor` says more); `--backend reduced` is a weaker wall that needs nothing of it; \
+             LOOPBOX_ALLOW_HOST_FALLBACK=1 runs agents on the bare host, without any isolation"
+        )))
     }
 
     /// What the operator should know of a sandbox that was made or found.

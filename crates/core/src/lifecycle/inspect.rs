@@ -1,11 +1,12 @@
 //! What is told about sandboxes and about the machine.
 
 use jiff::Timestamp;
+use loopbox_init::sandbox::IdMap;
 
 use super::Inner;
 use crate::backend::{Backend, BackendId};
 use crate::capabilities::{Isolation, TreeKill};
-use crate::doctor::{self, Check, CheckStatus, DoctorReport};
+use crate::doctor::{self, Check, CheckStatus, DoctorReport, Ids, Machine, Tried};
 use crate::error::Result;
 use crate::info::{AgentInfo, Finding, FindingCode, SandboxInfo, SandboxState};
 use crate::name::{AgentName, SandboxName};
@@ -71,48 +72,38 @@ impl Inner {
     }
 
     pub(super) fn doctor(&self) -> DoctorReport {
-        let mut checks = doctor::kernel();
+        let machine = self.machine();
+        let mut checks = doctor::kernel(&machine);
         let state = self.registry.prepare();
-        checks.push(match &state {
-            Ok(()) => Check::new("state directory", CheckStatus::Ok, self.registry.root().display().to_string()),
-            Err(error) => Check::new("state directory", CheckStatus::Fail, error.describe())
-                .with_remedy("set LOOPBOX_STATE_DIR to a directory that you can write"),
-        });
+        checks.push(doctor::state_directory(&machine, self.registry.root(), &state));
         let tried = state.and_then(|()| self.try_native());
-        let works = tried.is_ok();
-        if works {
+        if tried.is_ok() {
             // What only might be in the way is not, as the trial shows.
             checks.iter_mut().for_each(Check::settle);
         }
-        checks.push(match tried {
-            Ok(()) => Check::new("native sandbox", CheckStatus::Ok, "one was made, and removed again"),
+        let (check, sandbox) = match tried {
+            Ok(tried) => {
+                (Check::new("native sandbox", CheckStatus::Ok, "one was made, and removed again"), Some(tried))
+            }
             Err(error) => {
                 let check = Check::new("native sandbox", CheckStatus::Fail, error.describe());
-                match error.hint() {
-                    Some(hint) => check.with_remedy(hint),
-                    None => check,
-                }
+                (check.with_remedy(error.hint().unwrap_or("what is said above about what is not ok")), None)
             }
-        });
-        for profile in crate::AgentProfile::all().iter().filter(|profile| profile.executable.is_some()) {
-            let found = crate::agent::Tools::find(profile, &self.config.host_path, self.config.host_home.as_deref());
-            checks.push(match found {
-                Ok((_, path)) => Check::new(
-                    profile.name,
-                    CheckStatus::Ok,
-                    path.map(|path| path.display().to_string()).unwrap_or_default(),
-                ),
-                Err(error) => {
-                    let check = Check::new(profile.name, CheckStatus::Warn, error.describe());
-                    check.with_remedy(error.hint().unwrap_or(profile.install))
-                }
-            });
-        }
-        DoctorReport { backend: works.then_some(BackendId::Native), checks }
+        };
+        checks.push(check);
+        checks.extend(sandbox.iter().flat_map(|tried| doctor::enforcement(&machine, tried)));
+        let agents = crate::AgentProfile::all().iter().filter(|profile| profile.executable.is_some());
+        checks.extend(agents.map(|profile| doctor::agent(profile, &self.config)));
+        DoctorReport { backend: sandbox.as_ref().map(|_| BackendId::Native), checks, sandbox }
+    }
+
+    /// This machine, as the doctor reads it.
+    pub(super) fn machine(&self) -> Machine {
+        Machine::here(crate::backend::find_helper(&self.config).ok())
     }
 
     /// Makes a sandbox and removes it: nothing else proves that it can be done.
-    fn try_native(&self) -> Result<()> {
+    fn try_native(&self) -> Result<Tried> {
         let id = crate::fs::random_hex(4)?;
         let name = SandboxName::parse(format!("doctor-{id}"))?;
         let workspace = std::path::Path::new("/tmp").join(format!("loopbox-doctor-{id}"));
@@ -120,10 +111,23 @@ impl Inner {
         let mut request = CreateRequest::new(name.clone(), AgentName::parse("shell")?, &workspace);
         request.options.backend = Some(BackendId::Native);
         request.options.network = Some(NetworkOptions::default());
-        let made = self.create(&request).map(|_| ());
-        let removed = self.remove(&name, crate::EventKind::Removed).map(|_| ());
+        let made = self.create(&request).and_then(|_| self.tried(&name));
+        let removed = self.remove(&name, crate::EventKind::Removed);
         let _left = std::fs::remove_dir(&workspace);
-        made.and(removed)
+        let tried = made?;
+        removed.map(|_| tried)
+    }
+
+    /// What that sandbox consists of.
+    fn tried(&self, name: &SandboxName) -> Result<Tried> {
+        let (dir, record) = self.existing(name)?;
+        let ids = match record.native.as_ref().map(|native| native.ids) {
+            Some(IdMap::Range { .. }) => Ids::Range,
+            _ => Ids::Single,
+        };
+        let capabilities = self.backend(record.backend).capabilities();
+        let enforced = dir.runtime()?.map(|runtime| runtime.enforced).unwrap_or_default();
+        Ok(Tried { ids, capabilities, enforced })
     }
 }
 

@@ -227,6 +227,7 @@ impl Loopbox {
             Err(error) => DoctorReport {
                 backend: None,
                 checks: vec![crate::Check::new("doctor", crate::CheckStatus::Fail, error.describe())],
+                sandbox: None,
             },
         }
     }

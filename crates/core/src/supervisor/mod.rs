@@ -28,6 +28,7 @@ use loopbox_init::sandbox::{self, GuestAccess, LaunchError, Launched};
 use rustix::process::Signal;
 
 use crate::backend::native::{Answer, Instructions};
+use crate::doctor::{Machine, Restriction};
 use crate::error::{Error, ErrorCode, Result};
 use crate::events;
 use crate::name::SandboxName;
@@ -85,7 +86,7 @@ struct Supervised {
 fn prepare(stdin: OwnedFd) -> Result<Supervised> {
     let instructions = read_instructions(&stdin)?;
     loopbox_init::failpoint!(instructions.spec, "supervisor.instructed");
-    sandbox::detach().map_err(|errno| Error::io("detaching from the caller", errno))?;
+    sandbox::detach().map_err(|errno| explain(LaunchError::new("detaching from the caller", errno)))?;
     loopbox_init::failpoint!(instructions.spec, "supervisor.detached");
     let name = SandboxName::parse(&instructions.name)?;
     let dir = SandboxDir::at(instructions.dir.clone());
@@ -225,17 +226,27 @@ impl From<&Error> for Answer {
     }
 }
 
-/// What a failed launch means to the user.
+/// What a failed launch means to the user: which restriction of the machine is behind it, or what else helps.
 fn explain(error: LaunchError) -> Error {
+    const FAILED: &str = "the sandbox could not be started";
+    const DOCTOR: &str = "`loopbox doctor` checks what the native backend needs";
+    let machine = Machine::here(std::fs::read_link("/proc/self/exe").ok());
+    if let Some(restriction) = Restriction::behind(&error, &machine) {
+        let hint = format!("{}; {DOCTOR}", restriction.remedy(&machine));
+        return Error::new(ErrorCode::BackendUnavailable, format!("{FAILED}: {}", restriction.what(&machine)))
+            .with_source(error)
+            .with_hint(hint);
+    }
     let hint = if error.step.contains("user namespaces") {
-        "this machine does not let ordinary users make user namespaces; `loopbox doctor` says what to change"
+        "this machine does not let this user make user namespaces (a chroot does not, for one); `loopbox doctor` says more"
     } else if error.step.contains("overlay") {
-        "the state directory's file system cannot hold an overlay's upper layer; set LOOPBOX_STATE_DIR to a directory on ext4, xfs or btrfs"
+        "the state directory's file system cannot hold an overlay's upper layer; set LOOPBOX_STATE_DIR to a directory on \
+         ext4, xfs or btrfs (in a container: on a volume)"
     } else if error.step.contains("restricting the mount of") && error.errno == rustix::io::Errno::INVAL.raw_os_error()
     {
         "the workspace's file system cannot be idmapped; run loopbox as the ordinary user who owns the workspace"
     } else {
-        "`loopbox doctor` checks what the native backend needs"
+        DOCTOR
     };
-    Error::new(ErrorCode::BackendUnavailable, "the sandbox could not be started").with_source(error).with_hint(hint)
+    Error::new(ErrorCode::BackendUnavailable, FAILED).with_source(error).with_hint(hint)
 }
