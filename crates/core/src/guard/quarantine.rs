@@ -1,0 +1,161 @@
+//! Moving things out of a workspace while hostile processes may still run in it, also by root.
+//!
+//! ```text
+//! STATE/quarantine/NAME-ID/        one directory a sandbox; outlives it
+//!   findings.jsonl                 what was moved and why, a line each
+//!   TIME-RANDOM/PATH               what was moved, under the path that it had
+//! ```
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, renameat_with, statat};
+use rustix::io::Errno;
+
+use super::beneath;
+use super::tree::{self, Copier};
+use crate::fs::{make_private_dir, random_hex, read_limited};
+use crate::info::Finding;
+use crate::name::SandboxName;
+use crate::record::Record;
+
+/// The directory of all quarantines, below the state directory.
+pub(crate) const QUARANTINE: &str = "quarantine";
+const FINDINGS: &str = "findings.jsonl";
+/// What is read of a quarantine's findings.
+const MAX_FINDINGS: u64 = 1024 * 1024;
+/// A hostile process can put things back as often as it likes.
+const ATTEMPTS: usize = 8;
+/// Quarantines are removed when nothing was put there for this long.
+const KEPT_FOR: Duration = Duration::from_hours(30 * 24);
+
+/// The quarantine of one sandbox.
+#[derive(Debug, Clone)]
+pub(crate) struct Quarantine {
+    dir: PathBuf,
+}
+
+impl Quarantine {
+    /// That of a sandbox in the state directory `state`. Nothing is made yet.
+    pub(crate) fn of(state: &Path, record: &Record) -> Self {
+        Self { dir: state.join(QUARANTINE).join(format!("{}-{}", record.name, record.id)) }
+    }
+
+    /// Those of every sandbox that had that name.
+    pub(crate) fn named(state: &Path, name: &SandboxName) -> Vec<PathBuf> {
+        let entries = fs::read_dir(state.join(QUARANTINE)).into_iter().flatten().flatten();
+        let is_of = |path: &PathBuf| {
+            let file = path.file_name().and_then(|file| file.to_str());
+            file.and_then(|file| file.rsplit_once('-')).is_some_and(|(of, _)| of == name.as_str())
+        };
+        let mut found: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(is_of).collect();
+        found.sort();
+        found
+    }
+
+    /// Moves what is at `path` below `top` here, whatever it is; its new place.
+    pub(crate) fn take(&self, top: &OwnedFd, path: &Path) -> io::Result<PathBuf> {
+        let parent = beneath::directory(top, path.parent().unwrap_or(Path::new("")))?;
+        let name = path.file_name().ok_or(Errno::INVAL)?;
+        let mut first = None;
+        for _ in 0..ATTEMPTS {
+            let place = self.place()?;
+            let to = place.join(path);
+            make_private_dir(to.parent().unwrap_or(&place)).map_err(io::Error::other)?;
+            let target = File::open(to.parent().unwrap_or(&place))?;
+            match renameat_with(&parent, name, &target, name, RenameFlags::NOREPLACE) {
+                Ok(()) => {}
+                Err(Errno::NOENT) => {
+                    let _empty = fs::remove_dir_all(&place);
+                    break;
+                }
+                // Another file system, or one without this way of renaming. What is too large to copy is moved aside
+                // within the workspace by nobody: it stays, and the finding says so.
+                Err(Errno::XDEV | Errno::INVAL | Errno::NOSYS) => {
+                    let copied = copy_away(&parent, Path::new(name), &target);
+                    if let Err(error) = copied {
+                        let _partial = fs::remove_dir_all(&place);
+                        return Err(error);
+                    }
+                }
+                // A directory that its owner may not write cannot leave its parent.
+                Err(Errno::ACCESS) if open_up(&parent, name).is_ok() => {
+                    renameat_with(&parent, name, &target, name, RenameFlags::NOREPLACE)?;
+                }
+                Err(errno) => return Err(errno.into()),
+            }
+            first.get_or_insert(to);
+            if statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW).is_err() {
+                break;
+            }
+        }
+        first.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+    }
+
+    /// Takes over a private copy of a sandbox that is gone, under the path that it had inside.
+    pub(super) fn adopt(&self, copy: &Path, path: &Path) -> io::Result<PathBuf> {
+        let to = self.place()?.join(path);
+        make_private_dir(to.parent().unwrap_or(&self.dir)).map_err(io::Error::other)?;
+        fs::rename(copy, &to)?;
+        Ok(to)
+    }
+
+    /// Writes down what was found, for `inspect` and for whoever looks here later.
+    pub(crate) fn note(&self, finding: &Finding) -> io::Result<()> {
+        make_private_dir(&self.dir).map_err(io::Error::other)?;
+        let path = self.dir.join(FINDINGS);
+        if fs::metadata(&path).is_ok_and(|metadata| metadata.len() > MAX_FINDINGS / 2) {
+            // Enough is enough: the things themselves are here.
+            return Ok(());
+        }
+        let mut line = serde_json::to_vec(finding)?;
+        line.push(b'\n');
+        File::options().create(true).append(true).mode(0o600).open(&path)?.write_all(&line)
+    }
+
+    /// What was written down.
+    pub(crate) fn findings(&self) -> Vec<Finding> {
+        let bytes = read_limited(&self.dir.join(FINDINGS), MAX_FINDINGS).ok().flatten().unwrap_or_default();
+        // The last line may be half-written.
+        bytes.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
+    }
+
+    /// A new directory for one thing.
+    fn place(&self) -> io::Result<PathBuf> {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let suffix = random_hex(4).map_err(io::Error::other)?;
+        let place = self.dir.join(format!("{}-{suffix}", now.as_millis()));
+        make_private_dir(&place).map_err(io::Error::other)?;
+        Ok(place)
+    }
+}
+
+fn open_up(parent: &OwnedFd, name: &OsStr) -> io::Result<()> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let directory = rustix::fs::openat(parent, name, flags, Mode::empty())?;
+    fs::set_permissions(format!("/proc/self/fd/{}", directory.as_raw_fd()), fs::Permissions::from_mode(0o700))
+}
+
+fn copy_away(parent: &OwnedFd, name: &Path, target: &File) -> io::Result<()> {
+    let mut copier = Copier::new(None, &[]);
+    copier.keep_owner = rustix::process::geteuid().is_root();
+    copier.copy(parent, name, target.as_fd(), name.as_os_str())?;
+    tree::remove(parent, name.as_os_str())
+}
+
+/// Moves quarantines in which nothing was put for long to the trash.
+pub(crate) fn discard_old(state: &Path, trash: &Path) {
+    for entry in fs::read_dir(state.join(QUARANTINE)).into_iter().flatten().flatten() {
+        let changed = fs::metadata(entry.path()).and_then(|metadata| metadata.modified());
+        if changed.is_ok_and(|changed| changed + KEPT_FOR < SystemTime::now()) {
+            let suffix = random_hex(8).unwrap_or_default();
+            // What cannot be moved now is with the next prune.
+            let _later = fs::rename(entry.path(), trash.join(format!("quarantine-{suffix}")));
+        }
+    }
+}
