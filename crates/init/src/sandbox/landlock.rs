@@ -67,7 +67,7 @@ pub fn restrict(rules: &LandlockRules) -> Result<LandlockState, Errno> {
 
 /// As [`restrict`], and `open` may be written to beneath as well.
 pub(super) fn restrict_with(rules: &LandlockRules, open: Option<BorrowedFd<'_>>) -> Result<LandlockState, Errno> {
-    let abi = abi();
+    let abi = landlock_abi();
     if abi < OLDEST {
         return Ok(LandlockState::default());
     }
@@ -115,7 +115,7 @@ fn rights(entry: &Entry) -> Option<(&Path, PathRights)> {
 }
 
 /// The version of the kernel's interface; 0 where there is none.
-fn abi() -> u32 {
+pub fn landlock_abi() -> u32 {
     const VERSION: u32 = 1;
     // SAFETY: with this flag the kernel wants no attributes and makes nothing.
     let abi = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::null::<u8>(), 0_usize, VERSION) };

@@ -90,16 +90,16 @@ fn fork_init(spec: &SandboxSpec, cgroup: Option<&OwnedFd>) -> Result<Option<Pid>
         | libc::CLONE_NEWIPC
         | libc::CLONE_NEWUTS;
     let step = "making user namespaces";
+    let version_2 = spec.cgroup.as_ref().is_some_and(|cgroup| cgroup.version == CgroupVersion::V2);
+    let cgroup = cgroup.filter(|_| version_2).map(AsFd::as_fd);
     let IdMap::Range { base, .. } = spec.ids else {
-        return Ok(match fork(namespaces, None).step(step)? {
+        return Ok(match fork(namespaces, cgroup).step(step)? {
             Side::Child => None,
             Side::Parent(pid) => Some(pid),
         });
     };
     // A process in between enters the cgroup while it is root, and is not root any more when it makes the user
     // namespace: so that belongs to no privileged id, and no process inside ever had one.
-    let version_2 = spec.cgroup.as_ref().is_some_and(|cgroup| cgroup.version == CgroupVersion::V2);
-    let cgroup = cgroup.filter(|_| version_2).map(AsFd::as_fd);
     let (told, tell) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).step(step)?;
     match fork(0, cgroup).step("entering the cgroup")? {
         Side::Child => {

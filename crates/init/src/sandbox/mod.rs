@@ -25,7 +25,7 @@ pub use clone::detach;
 pub(crate) use clone::exit_now;
 pub use error::LaunchError;
 pub use ids::become_ids;
-pub use landlock::{LandlockRules, LandlockState, PathRights, TcpPorts, restrict};
+pub use landlock::{LandlockRules, LandlockState, PathRights, TcpPorts, landlock_abi, restrict};
 pub use launch::{GuestAccess, Launched, launch};
 pub use privileges::close_inherited;
 pub use seccomp::{CallFilter, filter_system_calls};

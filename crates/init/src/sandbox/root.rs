@@ -19,6 +19,9 @@ const BUILD_AT: &str = "/tmp";
 /// Where layers wait, inside the new root, until an overlay holds them.
 const STAGE: &str = "/.stage";
 
+/// Where all of /proc is, if there is nesting: the kernel lets nobody mount more of it anew than can be seen already.
+const WHOLE_PROC: &str = "/.proc";
+
 /// Puts the file system together and makes it the root of this mount namespace. Whether no user namespaces can be made
 /// below this one by the kernel's count, which is asked for unless there is `nesting`.
 pub(super) fn enter(entries: &[Entry], mut sources: Sources, nesting: bool) -> Result<bool, LaunchError> {
@@ -32,6 +35,9 @@ pub(super) fn enter(entries: &[Entry], mut sources: Sources, nesting: bool) -> R
         root.add(entry, &mut sources)?;
     }
     root.drop_stage()?;
+    if nesting {
+        root.proc(WHOLE_PROC)?;
+    }
     let no_user_namespaces = !nesting && proc::forbid_user_namespaces(root.fd.as_fd());
     proc::protect(root.fd.as_fd())?;
     pivot(&root)?;
@@ -76,13 +82,7 @@ impl Root {
                 };
                 self.mount(tree.on("making the cgroup at", target)?.as_fd(), target)
             }
-            Entry::Proc => {
-                let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID
-                    | MountAttrFlags::MOUNT_ATTR_NODEV
-                    | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-                let tree = mount::new_filesystem("proc", &[], attributes).step("making /proc")?;
-                self.mount(tree.as_fd(), Path::new("/proc"))
-            }
+            Entry::Proc => self.proc("/proc"),
             Entry::Devpts => {
                 let options = [("newinstance", None), ("ptmxmode", Some(&b"0666"[..])), ("mode", Some(&b"0620"[..]))];
                 let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
@@ -90,6 +90,13 @@ impl Root {
                 self.mount(tree.as_fd(), Path::new("/dev/pts"))
             }
         }
+    }
+
+    fn proc(&self, target: &str) -> Result<(), LaunchError> {
+        let attributes =
+            MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+        let tree = mount::new_filesystem("proc", &[], attributes).step("making /proc")?;
+        self.mount(tree.as_fd(), Path::new(target))
     }
 
     /// The layers are first attached below the new root: an overlay takes paths, and started by root the paths of the

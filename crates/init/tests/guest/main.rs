@@ -16,7 +16,9 @@ mod client;
 
 mod commands;
 mod hostile;
+mod kernel;
 mod measure;
+mod sandbox;
 mod streams;
 mod support;
 mod terminals;

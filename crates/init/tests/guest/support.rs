@@ -57,6 +57,12 @@ impl Tree {
     }
 }
 
+/// An executable that was built with the tests.
+pub(crate) fn example(name: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    test.ancestors().nth(2).unwrap().join("examples").join(name)
+}
+
 impl Guest {
     pub(crate) fn new(tree: Tree) -> Guest {
         let directory = tempfile::Builder::new().prefix("lb").tempdir().unwrap();
@@ -67,11 +73,7 @@ impl Guest {
             (Tree::Freezer, Some(path)) => format!("freezer={}", path.display()),
             _ => "subreaper".to_owned(),
         };
-        let mut executable = std::env::current_exe().unwrap();
-        executable.pop();
-        executable.pop();
-        executable.push("examples/native_guest");
-        let mut process = Command::new(executable)
+        let mut process = Command::new(example("native_guest"))
             .arg(directory.path().join("socket"))
             .arg(control)
             .stdin(Stdio::piped())
