@@ -31,6 +31,7 @@ mod events;
 mod exec;
 mod explain;
 mod fs;
+mod guard;
 mod guest;
 mod in_use;
 mod info;
@@ -58,6 +59,7 @@ pub use exec::{
     ExecWriter, OutputStream, TtySize, User,
 };
 pub use info::{AgentInfo, Created, Finding, FindingCode, PruneReport, SandboxInfo, SandboxState};
+pub use guard::scan::scan;
 pub use lifecycle::{Loopbox, sweep};
 pub use logs::{LogEntry, LogFollower};
 pub use loopbox_egress::{CidrPattern, DefaultVerdict, HostPattern, NetworkPolicy, Preset};

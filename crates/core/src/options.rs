@@ -230,6 +230,7 @@ impl Settings {
             credentials: options.credentials.unwrap_or(CredentialsMode::None),
             git_identity: if options.no_git_identity { None } else { git_identity },
             guard_allow: Vec::new(),
+            crate::guard::check(patterns)?;
             nesting: false,
         };
         defaults.updated(options)

@@ -19,6 +19,7 @@ pub(crate) fn main(arguments: &[OsString]) -> ExitCode {
     match (words.as_slice(), arguments) {
         (["supervise"], _) => exit_code(loopbox_core::supervisor::main()),
         (["sweep", ..], [_, directory]) => exit_code(loopbox_core::sweep(Path::new(directory))),
+        (["scan", ..], [_, directory]) => exit_code(loopbox_core::scan(Path::new(directory))),
         (["guest"], _) => guest(),
         _ => {
             output::diagnostic("loopbox: internal is not for use by hand");

@@ -1,5 +1,7 @@
 //! A command that runs.
 
+use std::time::Duration;
+
 use loopbox_init::protocol;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio_util::sync::CancellationToken;
@@ -10,6 +12,9 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::explain::explain;
 use crate::guest::{GuestExec, PtyResizer};
 use crate::name::SandboxName;
+
+/// How often what accompanies a command is done.
+const ACCOMPANIED_EVERY: Duration = Duration::from_secs(1);
 
 /// Where a caller writes what a command reads. Dropping it ends the command's input.
 pub type ExecWriter = Box<dyn AsyncWrite + Send + Unpin>;
@@ -29,7 +34,16 @@ pub struct Exec {
     terminal: Option<PtyResizer>,
     /// What must live as long as the command: the note that the sandbox is in use, the stream of a guest of its own.
     kept_alive: Vec<Box<dyn std::any::Any + Send + Sync>>,
+    /// What is done once the command has ended, before anybody is told.
+    at_end: Vec<AtEnd>,
+    /// What is done about once a second while the command is waited for.
+    meanwhile: Vec<Meanwhile>,
 }
+
+/// Work at the end of a command.
+type AtEnd = Box<dyn FnOnce() + Send + Sync>;
+/// Work while a command runs.
+type Meanwhile = Box<dyn FnMut() + Send + Sync>;
 
 impl std::fmt::Debug for Exec {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -52,12 +66,36 @@ impl Exec {
             ExecInput::Bytes(bytes) => Some(bytes),
             ExecInput::Empty | ExecInput::Stream => None,
         };
-        Self { guest, stdin, stdout, stderr, input, max_output_bytes, name, terminal, kept_alive: Vec::new() }
+        Self {
+            guest,
+            stdin,
+            stdout,
+            stderr,
+            input,
+            max_output_bytes,
+            name,
+            terminal,
+            kept_alive: Vec::new(),
+            at_end: Vec::new(),
+            meanwhile: Vec::new(),
+        }
     }
 
     /// The same command, together with what must live as long as it.
     pub(crate) fn keeping(mut self, keep: impl std::any::Any + Send + Sync) -> Self {
         self.kept_alive.push(Box::new(keep));
+        self
+    }
+
+    /// The same command, with work to be done once it has ended, before its end is told. It is not done if nobody waits.
+    pub(crate) fn ending_with(mut self, work: impl FnOnce() + Send + Sync + 'static) -> Self {
+        self.at_end.push(Box::new(work));
+        self
+    }
+
+    /// The same command, with work to be done about once a second while it is waited for.
+    pub(crate) fn accompanied_by(mut self, work: impl FnMut() + Send + Sync + 'static) -> Self {
+        self.meanwhile.push(Box::new(work));
         self
     }
 
@@ -78,8 +116,15 @@ impl Exec {
 
     /// Waits for the command's exit, which may come before the last holder of its pipes closes them.
     pub async fn wait(&mut self) -> Result<ExecStatus> {
-        let exit = self.guest.wait().await.map_err(|error| explain(error, &self.name))?;
-        Ok(ExecStatus::from(exit))
+        let exit = {
+            let mut meanwhile = std::pin::pin!(accompany(&mut self.meanwhile));
+            tokio::select! {
+                exit = self.guest.wait() => exit,
+                never = &mut meanwhile => match never {},
+            }
+        };
+        self.at_end.drain(..).for_each(|work| work());
+        Ok(ExecStatus::from(exit.map_err(|error| explain(error, &self.name))?))
     }
 
     /// Waits for the command and keeps what it writes, up to the request's limit per stream.
@@ -99,6 +144,8 @@ impl Exec {
         let (mut stdout, mut stderr) =
             (Capture::new(self.stdout.take(), limit), Capture::new(self.stderr.take(), limit));
         let mut feeding = std::pin::pin!(feed);
+        let mut meanwhile = std::mem::take(&mut self.meanwhile);
+        let mut accompanied = std::pin::pin!(accompany(&mut meanwhile));
         let mut input_done = false;
         let mut cancelled = false;
         let mut ended = None;
@@ -112,12 +159,14 @@ impl Exec {
                 chunk = stdout.next(), if stdout.open() => stdout.keep(&chunk, |bytes| on_chunk(OutputStream::Stdout, bytes)),
                 chunk = stderr.next(), if stderr.open() => stderr.keep(&chunk, |bytes| on_chunk(OutputStream::Stderr, bytes)),
                 exit = self.guest.wait(), if ended.is_none() => ended = Some(exit),
+                never = &mut accompanied => match never {},
             }
             // The readers come to their end once the command has exited, also while others hold its pipes.
             if ended.is_some() && !stdout.open() && !stderr.open() {
                 break;
             }
         }
+        self.at_end.drain(..).for_each(|work| work());
         let exit = match ended {
             Some(exit) => exit.map_err(|error| explain(error, &self.name))?,
             None => return Err(Error::new(ErrorCode::Io, "the command's end was not told")),
@@ -157,6 +206,17 @@ impl Exec {
     /// [`Exec::wait`].
     pub fn cancel(&self) {
         self.guest.cancel();
+    }
+}
+
+/// Does the work about once a second, for ever; without any it asks for no clock.
+async fn accompany(work: &mut [Meanwhile]) -> std::convert::Infallible {
+    if work.is_empty() {
+        return std::future::pending().await;
+    }
+    loop {
+        tokio::time::sleep(ACCOMPANIED_EVERY).await;
+        work.iter_mut().for_each(|work| work());
     }
 }
 

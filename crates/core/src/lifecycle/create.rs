@@ -122,6 +122,10 @@ impl Inner {
         self.backend(record.backend).plan(record)?;
         loopbox_init::failpoint!(self.config, "create.claimed");
         dir.write_record(record, Durability::ProcessDeath)?;
+        if record.backend == BackendId::Native {
+            // What is there now was not made inside.
+            self.start_scan(dir);
+        }
         loopbox_init::failpoint!(self.config, "create.planned");
         drop(Self::touch(dir));
         self.start(dir, record)?;

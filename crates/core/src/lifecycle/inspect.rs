@@ -8,6 +8,7 @@ use crate::backend::{Backend, BackendId};
 use crate::capabilities::{Isolation, TreeKill};
 use crate::doctor::{self, Check, CheckStatus, DoctorReport, Ids, Machine, Tried};
 use crate::error::Result;
+use crate::guard;
 use crate::info::{AgentInfo, Finding, FindingCode, SandboxInfo, SandboxState};
 use crate::name::{AgentName, SandboxName};
 use crate::options::{CreateRequest, NetworkOptions};
@@ -17,7 +18,9 @@ use crate::registry::SandboxDir;
 impl Inner {
     pub(super) fn inspect(&self, name: &SandboxName) -> Result<SandboxInfo> {
         let (dir, record) = self.existing(name)?;
-        self.describe(&dir, &record, true)
+        let mut info = self.describe(&dir, &record, true)?;
+        info.findings.extend(guard::noted(&dir, &record));
+        Ok(info)
     }
 
     pub(super) fn list(&self) -> Result<Vec<SandboxInfo>> {

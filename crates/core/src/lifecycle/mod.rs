@@ -29,10 +29,12 @@ mod remove;
 pub use remove::sweep;
 
 use std::fs::File;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::agent::{self, AgentProfile, Tools};
+use crate::backend::native::find_helper;
 use crate::backend::{Backend, BackendId, Host, Native, StartContext};
 use crate::config::Config;
 use crate::error::{Error, ErrorCode, Result};
@@ -40,7 +42,8 @@ use crate::events::{self, EventKind};
 use crate::exec::{DetachedExec, Exec, ExecRequest};
 use crate::fs::{Durability, random_hex};
 use crate::in_use::{self, InUse};
-use crate::info::{Created, PruneReport, SandboxInfo};
+use crate::guard::{self, Quarantine, scan};
+use crate::info::{Created, Finding, PruneReport, SandboxInfo};
 use crate::logs::{self, LogEntry, LogFollower};
 use crate::name::{AgentName, LoopId, SandboxName};
 use crate::options::{CreateOptions, CreateRequest, NetworkOptions};
@@ -119,10 +122,42 @@ impl Loopbox {
             Err(error) if error.code() == ErrorCode::SandboxDied => {
                 // It was running when we looked, or its remains said so: put it right and try once more.
                 let (dir, record, in_use) = self.ensure_running(name).await?;
-                Ok(self.0.backend(record.backend).exec(&dir, &record, retry).await?.keeping(in_use))
+                let exec = self.0.backend(record.backend).exec(&dir, &record, retry).await?;
+                Ok(self.attended(exec.keeping(in_use), dir, &record))
             }
-            result => Ok(result?.keeping(in_use)),
+            result => Ok(self.attended(result?.keeping(in_use), dir, &record)),
         }
+    }
+
+    /// The command, after whose end the workspace is scanned if that was not done lately.
+    fn attended(&self, exec: Exec, dir: SandboxDir, record: &Record) -> Exec {
+        if record.backend != BackendId::Native {
+            return exec;
+        }
+        let inner = Arc::clone(&self.0);
+        exec.ending_with(move || {
+            if scan::is_due(&dir) {
+                inner.start_scan(&dir);
+            }
+        })
+    }
+
+    /// Scans the whole workspace of a sandbox now: everything there is to say about it afterwards.
+    pub async fn scan(&self, name: &SandboxName) -> Result<Vec<Finding>> {
+        let name = name.clone();
+        self.blocking(move |inner| {
+            let (dir, record) = inner.existing(&name)?;
+            workspace::verify(&record.workspace)?;
+            scan::run(&dir, &record)?;
+            Ok(guard::noted(&dir, &record))
+        })
+        .await
+    }
+
+    /// Where files are kept that were moved out of the workspaces of sandboxes of that name, also of removed ones.
+    pub async fn quarantines(&self, name: &SandboxName) -> Result<Vec<PathBuf>> {
+        let name = name.clone();
+        self.blocking(move |inner| Ok(Quarantine::named(inner.registry.root(), &name))).await
     }
 
     /// Starts a command that belongs to the sandbox: it outlives its caller, and its output goes to a log.
@@ -375,6 +410,7 @@ impl Inner {
         loopbox_init::failpoint!(self.config, "stop.stopped");
         if was_running {
             self.tell(name, EventKind::Stopped, "");
+        guard::settle(&dir, &record);
         }
         Ok(())
     }
@@ -394,6 +430,13 @@ impl Inner {
     /// Notes that the sandbox is used from now until the answer is dropped.
     fn touch(dir: &SandboxDir) -> InUse {
         InUse::begin(&dir.join("used"))
+    /// Scans the workspace in a process that nobody waits for.
+    fn start_scan(&self, dir: &SandboxDir) {
+        if let Ok(helper) = find_helper(&self.config) {
+            scan::start(&helper, dir);
+        }
+    }
+
     }
 
     fn last_used(dir: &SandboxDir, record: &Record) -> SystemTime {

@@ -11,6 +11,7 @@ use crate::backend::native::find_helper;
 use crate::error::{ErrorCode, Result};
 use crate::events::{self, EventKind};
 use crate::fs::{Durability, empty_trash};
+use crate::guard::{self, scan};
 use crate::info::PruneReport;
 use crate::name::{LoopId, SandboxName};
 use crate::record::{Phase, Record};
@@ -75,6 +76,7 @@ impl Inner {
                 loopbox_init::failpoint!(self.config, "remove.recorded");
                 self.backend(record.backend).stop(dir, &record)?;
                 loopbox_init::failpoint!(self.config, "remove.stopped");
+                guard::finish(dir, &record);
                 self.registry.discard(dir)?;
                 loopbox_init::failpoint!(self.config, "remove.discarded");
                 self.backend(record.backend).release(&record);
@@ -129,6 +131,8 @@ impl Inner {
             claims.release_orphans(|id| ids.iter().any(|known| known == id));
         }
         loopbox_init::failpoint!(self.config, "prune.released");
+        guard::discard_old(self.registry.root(), &self.registry.trash());
+        scan::last(&self.registry.trash());
         empty_trash(&self.registry.trash())?;
         events::shorten(&self.registry.events())?;
         self.plan_next_sweep()?;
@@ -208,12 +212,15 @@ impl Inner {
     }
 }
 
-/// Empties a trash directory in a process that nobody waits for. Called by the helper executable's `internal sweep`, on
+/// Empties a trash directory in a process that nobody waits for, after a last scan of the workspaces of what is in it. Called by the helper executable's `internal sweep`, on
 /// the main thread before there is any other; returns the process's exit code.
 pub fn sweep(trash: &std::path::Path) -> i32 {
     loopbox_init::sandbox::close_inherited();
     if loopbox_init::sandbox::detach().is_err() {
         return 1;
     }
+    // Everything else on the machine goes first.
+    let _as_it_is = rustix::process::nice(19);
+    scan::last(trash);
     i32::from(empty_trash(trash).is_err())
 }

@@ -83,6 +83,12 @@ pub(crate) struct SandboxArgs {
     /// Do not tell git inside who the operator is
     #[arg(long, help_heading = "Environment")]
     pub(crate) no_git_identity: bool,
+    /// Let the sandbox write guarded paths of the workspace that match, as .vscode or **/.envrc
+    #[arg(long, value_name = "PATTERN", help_heading = "Guards")]
+    pub(crate) allow_write: Vec<String>,
+    /// Let commands make namespaces of their own, for an agent that nests its own sandbox
+    #[arg(long, help_heading = "Guards")]
+    pub(crate) allow_nesting: bool,
     /// What runs the sandbox: native or host [default: the best that works]
     #[arg(long)]
     pub(crate) backend: Option<String>,

@@ -38,6 +38,9 @@ pub(crate) struct ExecArgs {
     /// Write one line of JSON about the outcome to this descriptor: started, exitCode, timedOut, error
     #[arg(long, value_name = "N")]
     pub(crate) status_fd: Option<u32>,
+    /// Scan the whole workspace after the command, and tell on standard error what was found
+    #[arg(long, conflicts_with = "detach")]
+    pub(crate) scan: bool,
     #[arg(long, hide = true)]
     pub(crate) privileged: bool,
     /// The sandbox

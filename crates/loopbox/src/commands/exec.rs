@@ -3,7 +3,7 @@
 use loopbox_core::{Exec, ExecRequest, Loopbox, SandboxName};
 
 use super::status_line::StatusLine;
-use super::{loopbox, warn_of_host_mode};
+use super::{loopbox, shown, warn_of_host_mode};
 use crate::args::ExecArgs;
 use crate::failure::{Result, invalid};
 use crate::resolve::{self, exec_request};
@@ -33,7 +33,7 @@ async fn run(args: ExecArgs, status: Option<&mut StatusLine>) -> Result<Outcome>
     warn_of_host_mode();
     let loopbox = loopbox()?;
     let name = SandboxName::parse(&args.name)?;
-    let (detach, input, tty) = (args.detach, args.interactive, args.tty);
+    let (detach, input, tty, scan) = (args.detach, args.interactive, args.tty, args.scan);
     if input && tty && !terminal::stdin_is_terminal() {
         return Err(invalid("-t with -i needs a terminal, and standard input is none")
             .with_hint("leave out -t")
@@ -53,7 +53,19 @@ async fn run(args: ExecArgs, status: Option<&mut StatusLine>) -> Result<Outcome>
     if let Some(status) = status {
         status.started();
     }
-    Ok(Outcome::Ended(terminal::attach(exec, input, input && tty).await?))
+    let ending = terminal::attach(exec, input, input && tty).await?;
+    if scan {
+        tell_findings(&loopbox, &name).await?;
+    }
+    Ok(Outcome::Ended(ending))
+}
+
+/// Waits for a scan of the whole workspace and tells what there is to know. The command's exit code stays ours.
+async fn tell_findings(loopbox: &Loopbox, name: &SandboxName) -> Result<()> {
+    for finding in loopbox.scan(name).await? {
+        output::notice(format!("finding: {}", output::printable(&shown::finding(&finding))));
+    }
+    Ok(())
 }
 
 /// Gives a request a terminal like ours.

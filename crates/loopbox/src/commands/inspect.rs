@@ -34,7 +34,7 @@ fn summary(info: &SandboxInfo) -> Vec<(&'static str, String)> {
         lines.push(("variables", info.env.join(" ")));
     }
     lines.push(("log", info.log.display().to_string()));
-    lines.extend(info.findings.iter().map(|finding| ("finding", finding.message.clone())));
+    lines.extend(info.findings.iter().map(|finding| ("finding", shown::finding(finding))));
     lines
 }
 

@@ -20,6 +20,11 @@ pub(super) async fn rm(app: App, args: &RemoveArgs) -> Result<u8> {
             let error = Error::new(ErrorCode::SandboxNotFound, format!("there is no sandbox named '{name}'"));
             return Err(error.with_hint("loopbox ls shows what there is; rm -f accepts this").into());
         }
+        if removed {
+            for kept in loopbox.quarantines(name).await? {
+                output::notice(format!("kept what was moved out of the workspace: {}", kept.display()));
+            }
+        }
         Ok(removed)
     })
     .await

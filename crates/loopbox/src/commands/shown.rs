@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use loopbox_core::SandboxState;
+use loopbox_core::{Finding, SandboxState};
 
 pub(super) fn time(time: Timestamp) -> String {
     time.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
@@ -19,6 +19,14 @@ pub(super) fn state(state: SandboxState) -> &'static str {
         SandboxState::Stopped => "stopped",
         SandboxState::Removing => "removing",
         _ => "unknown",
+    }
+}
+
+/// What was noticed, and where what was found is kept.
+pub(super) fn finding(finding: &Finding) -> String {
+    match &finding.quarantine {
+        Some(kept) => format!("{} (kept: {})", finding.message, kept.display()),
+        None => finding.message.clone(),
     }
 }
 

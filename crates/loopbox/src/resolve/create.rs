@@ -56,6 +56,8 @@ fn create_options(args: SandboxArgs) -> Result<CreateOptions> {
     options.credentials = args.credentials.map(CredentialsMode::from);
     options.agent_config = args.agent_config.map(AgentConfig::from);
     options.network = network_options(args.network);
+    options.guard_allow = (!args.allow_write.is_empty()).then_some(args.allow_write);
+    options.nesting = args.allow_nesting.then_some(true);
 
     let mut limits = Limits::default();
     limits.memory_bytes = args.memory;

@@ -9,6 +9,7 @@ use loopbox_init::protocol;
 use crate::error::{Error, ErrorCode, Result};
 use crate::exec::{Exec, ExecInput, ExecRequest, User};
 use crate::explain::explain;
+use crate::guard::Watch;
 use crate::guest;
 use crate::in_use::InUse;
 use crate::logs::LogEntry;
@@ -26,10 +27,16 @@ pub(super) async fn start(dir: &SandboxDir, record: &Record, request: ExecReques
     let input = request.stdin.clone();
     let limit = request.max_output_bytes;
     let start = translate(record, &runtime, request)?;
+    let watch = Watch::begin(dir, record, runtime.init.pid);
     let exec = guest::connect_exec(&dir.run().join("init.sock"), token, start, owner)
         .await
         .map_err(|error| explain(error, &record.name))?;
-    Ok(Exec::new(exec, input, limit, record.name.clone()))
+    let meanwhile = watch.meanwhile();
+    let exec = Exec::new(exec, input, limit, record.name.clone()).ending_with(move || watch.end());
+    Ok(match meanwhile {
+        Some(work) => exec.accompanied_by(work),
+        None => exec,
+    })
 }
 
 /// Has the sandbox's supervisor start the command and keep it.
@@ -44,6 +51,8 @@ pub(super) async fn start_detached(
     let owner = rustix::process::geteuid().is_root().then_some(runtime.agent_ids);
     let entry = LogEntry::new(id, &request.argv);
     let start = translate(record, &runtime, request)?;
+    // Nobody waits for its end: what it makes is found by the next command, or at the sandbox's end.
+    drop(Watch::begin(dir, record, runtime.init.pid));
     let pipes = guest::make_pipes(owner).map_err(|error| explain(error, &record.name))?;
     let in_use = in_use.into_file().ok_or_else(|| died(record))?;
     control::exec(&dir.run(), entry, start, Pipes { pipes, in_use: in_use.into() }).await

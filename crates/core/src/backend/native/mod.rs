@@ -33,6 +33,7 @@ use crate::config::Config;
 use crate::error::{Error, ErrorCode, Result};
 use crate::exec::{Exec, ExecRequest};
 use crate::fs::{Lock, make_private_dir, random_hex};
+use crate::guard;
 use crate::in_use::InUse;
 use crate::processes::{kill, wait};
 use crate::record::{NativeRecord, Record};
@@ -184,10 +185,13 @@ impl Backend for Native {
             cgroup::make(cgroup, owner)?;
         }
         loopbox_init::failpoint!(config, "create.cgroup-made");
+        let mut entries = layout::entries(dir, record, native.ids);
+        entries.extend(guard::prepare(dir, record, native.ids)?);
+        loopbox_init::failpoint!(config, "create.guarded");
         let spec = SandboxSpec {
             hostname: record.name.to_string(),
             ids: native.ids,
-            entries: layout::entries(dir, record, native.ids),
+            entries,
             listeners: vec![env::PROXY],
             cgroup: native.cgroup.clone(),
             join: native.limit_cgroups.clone(),
