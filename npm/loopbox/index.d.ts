@@ -72,14 +72,15 @@ export interface CreateOptions {
     /** Address ranges to block. */
     blockCidrs?: string[] | undefined;
   } | undefined;
-  /** Resource limits of all processes together. Default: the machine's. */
+  /** Resource limits of all processes together. Default: 4,096 processes, and for the rest the machine's. */
   limits?: {
+    /** With what is kept in /tmp, /run and /dev/shm; 16 MiB at least. */
     memoryBytes?: number | undefined;
     /** CPUs, also fractions. */
     cpus?: number | undefined;
     /** Processes and threads. */
     pids?: number | undefined;
-    /** Private disk space; the workspace does not count. */
+    /** Private disk space, and the most that /tmp, /run and /dev/shm hold each; the workspace does not count. */
     diskBytes?: number | undefined;
   } | undefined;
   /** The sandbox is removed this many milliseconds after its last use; 0 is never. Default: 24 hours. */
@@ -173,6 +174,13 @@ export interface SandboxInfo {
     pids?: number;
     diskBytes?: number;
   };
+  /** By what each of them is enforced: `cgroupV2`, `cgroupV1`, `affinity`, `rlimit`, `image`, `tmpfs`. */
+  limitedBy: {
+    memory?: string[];
+    cpus?: string[];
+    pids?: string[];
+    disk?: string[];
+  };
   network: {
     policy: "allow" | "deny";
     preset?: string;
@@ -210,7 +218,14 @@ export interface SandboxInfo {
     tty: boolean;
     rootUser: boolean;
     detach: boolean;
-    limits: boolean;
+    limits: {
+      memory: boolean;
+      /** Whole CPUs. */
+      cpus: boolean;
+      cpuFractions: boolean;
+      pids: boolean;
+      disk: boolean;
+    };
     livePolicy: boolean;
   };
   /** The directory of its logs. */

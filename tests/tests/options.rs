@@ -14,7 +14,7 @@ async fn limits_work_where_declared(bed: Bed) {
     request.options.limits = Some(limits);
     let outcome = bed.loopbox.create(request).await;
     let name = bed.sandbox().await;
-    assert_eq!(outcome.is_ok(), bed.capabilities(&name).await.limits);
+    assert_eq!(outcome.is_ok(), bed.capabilities(&name).await.limits.pids);
     if let Err(error) = outcome {
         assert_eq!(error.code(), ErrorCode::Unsupported);
         assert!(error.message().contains("limits"));

@@ -22,10 +22,28 @@ pub struct Capabilities {
     pub root_user: bool,
     /// Whether commands can run detached.
     pub detach: bool,
-    /// Whether memory, CPU, process and disk limits can be set.
-    pub limits: bool,
+    /// Which limits can be set.
+    pub limits: LimitCapabilities,
     /// Whether the network policy of a running sandbox can be changed.
     pub live_policy: bool,
+}
+
+/// Which limits can be set; what cannot is answered with `Unsupported`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+#[expect(clippy::struct_excessive_bools, reason = "each is a capability of its own, documented as a field of the JSON")]
+pub struct LimitCapabilities {
+    /// Memory.
+    pub memory: bool,
+    /// Whole CPUs.
+    pub cpus: bool,
+    /// Fractions of CPUs.
+    pub cpu_fractions: bool,
+    /// Processes and threads.
+    pub pids: bool,
+    /// Private disk space.
+    pub disk: bool,
 }
 
 /// What stands between a command and the host.

@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::backend::BackendId;
 use crate::capabilities::Capabilities;
+use crate::limits::{LimitedBy, Limits};
 use crate::name::{AgentName, LoopId, SandboxName};
-use crate::options::{CredentialsMode, Limits};
+use crate::options::CredentialsMode;
 
 /// A sandbox as `inspect` tells it. Serialises to the documented JSON shape.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -42,6 +43,8 @@ pub struct SandboxInfo {
     pub pids: Vec<u32>,
     /// Its limits.
     pub limits: Limits,
+    /// By what each of them is enforced.
+    pub limited_by: LimitedBy,
     /// Its egress policy.
     pub network: NetworkPolicy,
     /// How credentials get in.

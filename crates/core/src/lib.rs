@@ -36,6 +36,7 @@ mod guest;
 mod in_use;
 mod info;
 mod lifecycle;
+mod limits;
 mod logs;
 mod name;
 mod options;
@@ -49,7 +50,7 @@ mod workspace;
 
 pub use agent::AgentProfile;
 pub use backend::BackendId;
-pub use capabilities::{Capabilities, Isolation, TreeKill};
+pub use capabilities::{Capabilities, Isolation, LimitCapabilities, TreeKill};
 pub use config::{Config, GitIdentity};
 pub use doctor::{Check, CheckStatus, DoctorReport, Ids, Tried};
 pub use error::{Error, ErrorCode, Result};
@@ -58,12 +59,13 @@ pub use exec::{
     DEFAULT_MAX_OUTPUT_BYTES, DetachedExec, Exec, ExecInput, ExecOutput, ExecReader, ExecRequest, ExecStatus,
     ExecWriter, OutputStream, TtySize, User,
 };
-pub use info::{AgentInfo, Created, Finding, FindingCode, PruneReport, SandboxInfo, SandboxState};
 pub use guard::scan::scan;
+pub use info::{AgentInfo, Created, Finding, FindingCode, PruneReport, SandboxInfo, SandboxState};
 pub use lifecycle::{Loopbox, sweep};
+pub use limits::{LimitMeans, LimitedBy, Limits};
 pub use logs::{LogEntry, LogFollower};
 pub use loopbox_egress::{CidrPattern, DefaultVerdict, HostPattern, NetworkPolicy, Preset};
 pub use loopbox_init::sandbox::Enforced;
 pub use name::{AgentName, LoopId, SandboxName};
-pub use options::{AgentConfig, CreateOptions, CreateRequest, CredentialsMode, Limits, NetworkOptions};
+pub use options::{AgentConfig, CreateOptions, CreateRequest, CredentialsMode, NetworkOptions};
 pub use processes::ProcessInfo;

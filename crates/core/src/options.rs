@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::backend::BackendId;
 use crate::config::GitIdentity;
 use crate::error::{Error, Result};
+use crate::limits::Limits;
 use crate::name::{AgentName, LoopId, SandboxName};
 use crate::redact::Names;
 
@@ -58,7 +59,7 @@ impl CreateRequest {
 pub struct CreateOptions {
     /// Which hosts the sandbox may reach. Default: public ones.
     pub network: Option<NetworkOptions>,
-    /// Resource limits. Default: none beyond the machine's.
+    /// Resource limits. Default: 4,096 processes, and for the rest none beyond the machine's.
     pub limits: Option<Limits>,
     /// The sandbox is removed this long after its last use; zero is never. Default: 24 hours.
     pub ttl: Option<Duration>,
@@ -144,32 +145,6 @@ impl NetworkOptions {
     }
 }
 
-/// Resource limits of a sandbox; what is absent is not limited.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-#[non_exhaustive]
-pub struct Limits {
-    /// Memory of all processes together, in bytes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub memory_bytes: Option<u64>,
-    /// CPUs, also fractions.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cpus: Option<f64>,
-    /// Number of processes and threads.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub pids: Option<u64>,
-    /// Private disk space (home, layer), in bytes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub disk_bytes: Option<u64>,
-}
-
-impl Limits {
-    /// Whether nothing is limited.
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
 /// How an agent's credentials get into the sandbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -230,7 +205,6 @@ impl Settings {
             credentials: options.credentials.unwrap_or(CredentialsMode::None),
             git_identity: if options.no_git_identity { None } else { git_identity },
             guard_allow: Vec::new(),
-            crate::guard::check(patterns)?;
             nesting: false,
         };
         defaults.updated(options)
@@ -243,7 +217,8 @@ impl Settings {
             settings.network = network.apply(&self.network);
         }
         if let Some(limits) = &options.limits {
-            settings.limits.clone_from(limits);
+            limits.check()?;
+            settings.limits = self.limits.updated(limits);
         }
         if let Some(ttl) = options.ttl {
             settings.ttl_ms = millis(ttl);
@@ -255,6 +230,7 @@ impl Settings {
             settings.env.clone_from(env);
         }
         if let Some(patterns) = &options.guard_allow {
+            crate::guard::check(patterns)?;
             settings.guard_allow.clone_from(patterns);
         }
         if let Some(nesting) = options.nesting {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::agent::Tools;
 use crate::backend::BackendId;
-use crate::backend::native::Worktree;
+use crate::backend::native::{LimitCgroup, Worktree};
 use crate::error::{Error, ErrorCode, Result};
 use crate::name::{AgentName, LoopId, SandboxName};
 use crate::options::Settings;
@@ -80,7 +80,7 @@ pub(crate) struct NativeRecord {
     pub(crate) cgroup: Option<Cgroup>,
     /// Cgroups of version 1 that hold its limits.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) limit_cgroups: Vec<PathBuf>,
+    pub(crate) limit_cgroups: Vec<LimitCgroup>,
     /// The CPUs that it is kept to; all if empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) cpus: Vec<u32>,

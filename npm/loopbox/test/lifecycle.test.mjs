@@ -201,7 +201,6 @@ describe("what cannot be made", () => {
       { leases: { NPM_TOKEN: "npm" } },
       { agentConfig: "instructions" },
       { guard: { allow: [".git/hooks/**"] } },
-      { limits: { memoryBytes: 1 << 30 } },
       { template: "python" },
       { backend: "docker" },
     ];

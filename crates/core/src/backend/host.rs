@@ -13,13 +13,14 @@ use loopbox_init::protocol;
 
 use super::native::find_helper;
 use super::{Backend, StartContext};
-use crate::capabilities::{Capabilities, Isolation, TreeKill};
+use crate::capabilities::{Capabilities, Isolation, LimitCapabilities, TreeKill};
 use crate::config::Config;
 use crate::error::{Error, ErrorCode, Result};
 use crate::exec::{Exec, ExecInput, ExecRequest, User, check};
 use crate::explain::explain;
 use crate::guest::StreamGuest;
 use crate::in_use::InUse;
+use crate::limits::Limits;
 use crate::name::SandboxName;
 use crate::options::millis;
 use crate::record::Record;
@@ -95,20 +96,30 @@ impl Backend for Host {
             tty: true,
             root_user: false,
             detach: false,
-            limits: false,
+            limits: LimitCapabilities::default(),
             live_policy: false,
         }
     }
 
     fn plan(&self, record: &mut Record) -> Result<()> {
         let settings = &record.settings;
-        if !settings.limits.is_empty() {
-            return Err(Error::unsupported("limits: the bare host sets no limits"));
-        }
+        self.check_limits(record, &settings.limits, false)?;
         if settings.network != NetworkPolicy::default() {
             return Err(Error::unsupported("network: the bare host enforces no egress policy")
                 .with_hint("leave the network options out, or use a backend that isolates"));
         }
+        Ok(())
+    }
+
+    fn check_limits(&self, _record: &Record, limits: &Limits, _running: bool) -> Result<()> {
+        if limits.is_empty() {
+            return Ok(());
+        }
+        Err(Error::unsupported("limits: the bare host sets no limits")
+            .with_hint("leave the limits out, or use a backend that isolates"))
+    }
+
+    fn apply_limits(&self, _record: &Record) -> Result<()> {
         Ok(())
     }
 

@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::exec::{Exec, ExecRequest};
 use crate::in_use::InUse;
+use crate::limits::{LimitedBy, Limits};
 use crate::record::Record;
 use crate::registry::SandboxDir;
 
@@ -86,6 +87,27 @@ pub(crate) trait Backend: fmt::Debug + Send + Sync {
 
     /// Chooses what the record must name before anything is made.
     fn plan(&self, record: &mut Record) -> Result<()>;
+
+    /// Chooses anew what depends on who starts it; whether the record changed. It does not run.
+    fn renew(&self, _record: &mut Record) -> Result<bool> {
+        Ok(false)
+    }
+
+    /// Refuses limits that cannot be put into force: at once where it runs, else with its next start.
+    fn check_limits(&self, record: &Record, limits: &Limits, running: bool) -> Result<()>;
+
+    /// Puts the record's limits into force in a sandbox that runs.
+    fn apply_limits(&self, record: &Record) -> Result<()>;
+
+    /// By what its limits are enforced.
+    fn limited_by(&self, _record: &Record) -> LimitedBy {
+        LimitedBy::default()
+    }
+
+    /// Whether memory that is swapped out escapes its limit.
+    fn swaps(&self, _record: &Record) -> bool {
+        false
+    }
 
     /// Makes the sandbox run. What is left of an earlier run was stopped before.
     fn start(&self, context: &StartContext<'_>) -> Result<()>;

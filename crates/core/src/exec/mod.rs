@@ -2,6 +2,7 @@
 
 mod capture;
 mod check;
+mod oom;
 mod running;
 mod status;
 
@@ -14,6 +15,7 @@ use std::time::Duration;
 use crate::redact::Names;
 
 pub(crate) use check::check;
+pub(crate) use oom::{OutOfMemory, killed};
 pub use running::{Exec, ExecReader, ExecWriter};
 
 /// The limit of captured output per stream unless told otherwise.

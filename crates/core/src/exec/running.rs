@@ -7,10 +7,11 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio_util::sync::CancellationToken;
 
 use super::capture::Capture;
+use super::oom::OutOfMemory;
 use super::{ExecInput, ExecOutput, ExecStatus, OutputStream, TtySize};
 use crate::error::{Error, ErrorCode, Result};
 use crate::explain::explain;
-use crate::guest::{GuestExec, PtyResizer};
+use crate::guest::{GuestError, GuestExec, PtyResizer};
 use crate::name::SandboxName;
 
 /// How often what accompanies a command is done.
@@ -32,6 +33,8 @@ pub struct Exec {
     max_output_bytes: u64,
     name: SandboxName,
     terminal: Option<PtyResizer>,
+    /// Where there is a limit on memory.
+    memory: Option<OutOfMemory>,
     /// What must live as long as the command: the note that the sandbox is in use, the stream of a guest of its own.
     kept_alive: Vec<Box<dyn std::any::Any + Send + Sync>>,
     /// What is done once the command has ended, before anybody is told.
@@ -75,6 +78,7 @@ impl Exec {
             max_output_bytes,
             name,
             terminal,
+            memory: None,
             kept_alive: Vec::new(),
             at_end: Vec::new(),
             meanwhile: Vec::new(),
@@ -96,6 +100,12 @@ impl Exec {
     /// The same command, with work to be done about once a second while it is waited for.
     pub(crate) fn accompanied_by(mut self, work: impl FnMut() + Send + Sync + 'static) -> Self {
         self.meanwhile.push(Box::new(work));
+        self
+    }
+
+    /// The same command, whose failure for want of memory is told as such.
+    pub(crate) fn watching(mut self, memory: Option<OutOfMemory>) -> Self {
+        self.memory = memory;
         self
     }
 
@@ -124,7 +134,11 @@ impl Exec {
             }
         };
         self.at_end.drain(..).for_each(|work| work());
-        Ok(ExecStatus::from(exit.map_err(|error| explain(error, &self.name))?))
+        let status = ExecStatus::from(exit.map_err(|error| self.explain(error))?);
+        match self.memory.as_ref().and_then(|memory| memory.of_end(status.exit_code, status.timed_out, &self.name)) {
+            Some(error) => Err(error),
+            None => Ok(status),
+        }
     }
 
     /// Waits for the command and keeps what it writes, up to the request's limit per stream.
@@ -168,7 +182,7 @@ impl Exec {
         }
         self.at_end.drain(..).for_each(|work| work());
         let exit = match ended {
-            Some(exit) => exit.map_err(|error| explain(error, &self.name))?,
+            Some(exit) => exit.map_err(|error| self.explain(error))?,
             None => return Err(Error::new(ErrorCode::Io, "the command's end was not told")),
         };
         let status = ExecStatus::from(exit);
@@ -184,7 +198,16 @@ impl Exec {
         if cancelled && exit.cancelled {
             return Err(Error::new(ErrorCode::Aborted, "the command was cancelled by its caller").with_partial(output));
         }
-        Ok(output)
+        let killed = self.memory.as_ref();
+        match killed.and_then(|memory| memory.of_end(output.exit_code, output.timed_out, &self.name)) {
+            Some(error) => Err(error.with_partial(output)),
+            None => Ok(output),
+        }
+    }
+
+    fn explain(&self, error: GuestError) -> Error {
+        let death = if matches!(error, GuestError::Died) { self.memory.as_ref() } else { None };
+        death.and_then(|memory| memory.of_death(&self.name)).unwrap_or_else(|| explain(error, &self.name))
     }
 
     /// Tells the command's terminal its new size.

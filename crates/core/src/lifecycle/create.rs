@@ -57,18 +57,36 @@ impl Inner {
         same_identity(&record, request, workspace)?;
         workspace::verify(&record.workspace)?;
         let settings = record.settings.updated(&request.options)?;
-        let changed = settings != record.settings;
-        let mut record = Record { settings, ..record };
-        if changed {
-            if !record.settings.limits.is_empty() {
-                return Err(Error::unsupported("limits: cannot be set yet"));
-            }
-            dir.write_record(&record, Durability::PowerFailure)?;
-            loopbox_init::failpoint!(self.config, "create.settings-written");
-        }
-        drop(Self::touch(dir));
+        self.refuse_what_takes_a_restart(dir, &record, &settings)?;
         let backend = self.backend(record.backend);
         let running = backend.is_running(dir)?;
+        if settings.limits != record.settings.limits {
+            backend.check_limits(&record, &settings.limits, running)?;
+        }
+        let before = record.clone();
+        let changed = settings != record.settings;
+        let mut record = Record { settings, ..record };
+        // Also if they did not change: whoever changed them last may have died before he wrote that down.
+        let limits_told = running && request.options.limits.is_some();
+        let written = (|| {
+            if limits_told {
+                backend.apply_limits(&record)?;
+                loopbox_init::failpoint!(self.config, "create.limits-applied");
+            }
+            if changed {
+                dir.write_record(&record, Durability::PowerFailure)?;
+                loopbox_init::failpoint!(self.config, "create.settings-written");
+            }
+            Ok(())
+        })();
+        if let Err(error) = written {
+            if limits_told {
+                // What the record says holds. If even that fails, the next start puts it right.
+                let _later = backend.apply_limits(&before);
+            }
+            return Err(error);
+        }
+        drop(Self::touch(dir));
         if !running {
             self.restart(dir, &mut record)?;
         }
@@ -76,6 +94,23 @@ impl Inner {
             Created { name: record.name.clone(), new: false, backend: record.backend, notices: self.notices(&record) };
         // Also if nothing changed: whoever changed them last may have died before telling.
         Ok(Outcome { created, live: running.then(|| (dir.clone(), record)) })
+    }
+
+    /// What is fixed when a sandbox starts cannot be changed while it runs.
+    fn refuse_what_takes_a_restart(&self, dir: &SandboxDir, record: &Record, wanted: &Settings) -> Result<()> {
+        let has = &record.settings;
+        let fields = [
+            ("guard.allow", format!("{:?}", has.guard_allow), format!("{:?}", wanted.guard_allow)),
+            ("nesting", has.nesting.to_string(), wanted.nesting.to_string()),
+        ];
+        for (field, has, wanted) in fields {
+            if has != wanted && self.backend(record.backend).is_running(dir)? {
+                let hint =
+                    format!("stop it first (`loopbox stop {}`): it starts with what is asked for then", record.name);
+                return Err(exists(&record.name, field, &has, &wanted).with_hint(hint));
+            }
+        }
+        Ok(())
     }
 
     fn make(&self, dir: &SandboxDir, request: &CreateRequest, workspace: WorkspaceRecord) -> Result<Outcome> {
@@ -105,6 +140,10 @@ impl Inner {
             return Err(error);
         }
         self.note_expiry(dir, &record);
+        if record.backend == BackendId::Native {
+            // What is there now was not made inside.
+            self.start_scan(dir);
+        }
         self.tell(&record.name, EventKind::Created, record.agent.as_str());
         let created =
             Created { name: record.name.clone(), new: true, backend: record.backend, notices: self.notices(&record) };
@@ -122,10 +161,6 @@ impl Inner {
         self.backend(record.backend).plan(record)?;
         loopbox_init::failpoint!(self.config, "create.claimed");
         dir.write_record(record, Durability::ProcessDeath)?;
-        if record.backend == BackendId::Native {
-            // What is there now was not made inside.
-            self.start_scan(dir);
-        }
         loopbox_init::failpoint!(self.config, "create.planned");
         drop(Self::touch(dir));
         self.start(dir, record)?;

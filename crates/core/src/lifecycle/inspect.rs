@@ -64,10 +64,11 @@ impl Inner {
             expires: Self::expires(dir, record).map(time),
             pids: if with_pids { backend.pids(dir)? } else { Vec::new() },
             limits: record.settings.limits.clone(),
+            limited_by: backend.limited_by(record),
             network: record.settings.network.clone(),
             credentials: record.settings.credentials,
             env: record.settings.env.keys().cloned().collect(),
-            findings: findings(backend),
+            findings: findings(backend, record, state),
             enforced: dir.runtime()?.filter(|_| state == SandboxState::Running).map(|runtime| runtime.enforced),
             capabilities,
             log: dir.path().to_owned(),
@@ -135,7 +136,7 @@ impl Inner {
 }
 
 /// What an operator should know about what is not enforced.
-fn findings(backend: &dyn Backend) -> Vec<Finding> {
+fn findings(backend: &dyn Backend, record: &Record, state: SandboxState) -> Vec<Finding> {
     let capabilities = backend.capabilities();
     let mut findings = Vec::new();
     if capabilities.isolation == Isolation::None {
@@ -144,6 +145,10 @@ fn findings(backend: &dyn Backend) -> Vec<Finding> {
     }
     if capabilities.tree_kill == TreeKill::SubReaper {
         let message = "no cgroup: process trees are ended by a sub-reaper, and memory cannot be limited";
+        findings.push(Finding::new(FindingCode::NotEnforced, message));
+    }
+    if state == SandboxState::Running && backend.swaps(record) {
+        let message = "the kernel does not count swap: beyond its limit on memory the sandbox can be swapped out";
         findings.push(Finding::new(FindingCode::NotEnforced, message));
     }
     findings

@@ -41,8 +41,8 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::events::{self, EventKind};
 use crate::exec::{DetachedExec, Exec, ExecRequest};
 use crate::fs::{Durability, random_hex};
-use crate::in_use::{self, InUse};
 use crate::guard::{self, Quarantine, scan};
+use crate::in_use::{self, InUse};
 use crate::info::{Created, Finding, PruneReport, SandboxInfo};
 use crate::logs::{self, LogEntry, LogFollower};
 use crate::name::{AgentName, LoopId, SandboxName};
@@ -381,6 +381,9 @@ impl Inner {
         self.backend(record.backend).stop(dir, record)?;
         dir.remove_unfinished();
         loopbox_init::failpoint!(self.config, "start.stopped");
+        if self.backend(record.backend).renew(record)? {
+            dir.write_record(record, Durability::ProcessDeath)?;
+        }
         self.start(dir, record)?;
         self.tell(&record.name, EventKind::Started, "");
         loopbox_init::failpoint!(self.config, "start.committed");
@@ -407,10 +410,10 @@ impl Inner {
         loopbox_init::failpoint!(self.config, "stop.locked");
         let was_running = backend.is_running(&dir)?;
         backend.stop(&dir, &record)?;
+        guard::settle(&dir, &record);
         loopbox_init::failpoint!(self.config, "stop.stopped");
         if was_running {
             self.tell(name, EventKind::Stopped, "");
-        guard::settle(&dir, &record);
         }
         Ok(())
     }
@@ -427,9 +430,6 @@ impl Inner {
         Ok(())
     }
 
-    /// Notes that the sandbox is used from now until the answer is dropped.
-    fn touch(dir: &SandboxDir) -> InUse {
-        InUse::begin(&dir.join("used"))
     /// Scans the workspace in a process that nobody waits for.
     fn start_scan(&self, dir: &SandboxDir) {
         if let Ok(helper) = find_helper(&self.config) {
@@ -437,6 +437,9 @@ impl Inner {
         }
     }
 
+    /// Notes that the sandbox is used from now until the answer is dropped.
+    fn touch(dir: &SandboxDir) -> InUse {
+        InUse::begin(&dir.join("used"))
     }
 
     fn last_used(dir: &SandboxDir, record: &Record) -> SystemTime {

@@ -100,13 +100,23 @@ fn prepare(stdin: OwnedFd) -> Result<Supervised> {
     loopbox_init::failpoint!(instructions.spec, "supervisor.listening");
     let keep = stdin.try_clone().map_err(|error| Error::io("keeping the lock", error))?;
     let access = GuestAccess { listener: OwnedFd::from(guest), token, keep: vec![keep] };
-    let launched = sandbox::launch(&instructions.spec, access).map_err(explain)?;
+    let launched = launch(&instructions, access).map_err(explain)?;
     let listeners = finish(&dir, &instructions, launched).map_err(|(error, init)| {
         let _gone = rustix::process::pidfd_send_signal(&init, Signal::KILL);
         error
     })?;
     let (init, listeners) = listeners;
     Ok(Supervised { name, instructions, init, listeners, control, run, logs, egress_log, events, used, _lock: stdin })
+}
+
+/// Starts init. A disk is there for as long as it takes init to have its own mounts of it.
+fn launch(instructions: &Instructions, access: GuestAccess) -> std::result::Result<Launched, LaunchError> {
+    let Some(disk) = &instructions.disk else { return sandbox::launch(&instructions.spec, access) };
+    sandbox::mount_disk(disk)?;
+    loopbox_init::failpoint!(instructions.spec, "supervisor.disk-mounted");
+    let launched = sandbox::launch(&instructions.spec, access)?;
+    sandbox::leave_disk(disk)?;
+    Ok(launched)
 }
 
 /// Writes down what runs, and gives up what is not needed any more.

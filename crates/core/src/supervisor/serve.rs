@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,11 +62,19 @@ async fn serve(supervised: Supervised) -> io::Result<()> {
 
     let init = readable(init)?;
     let ended = tokio::select! {
-        dead = init.readable() => dead.map(|_| (EventKind::Died, "its init ended"))?,
+        dead = init.readable() => dead.map(|_| (EventKind::Died, why_ended(instructions.memory_events.as_deref())))?,
         over = expiry(&used, ttls, &kept) => over,
     };
     let _told = events::append(&events, &name, ended.0, ended.1);
     end(init.get_ref())
+}
+
+/// What is known of the end of an init. A few bytes are read of the cgroup in which it was.
+fn why_ended(memory_events: Option<&Path>) -> &'static str {
+    match memory_events.map(crate::exec::killed) {
+        Some(1..) => "its init ended, and the kernel had killed processes for want of memory",
+        _ => "its init ended",
+    }
 }
 
 /// Ends init and with it everything inside. What is on disk is removed by the next loopbox call: this process has

@@ -5,6 +5,7 @@
 
 mod channel;
 mod clone;
+mod disk;
 mod error;
 mod ids;
 mod keyring;
@@ -23,6 +24,7 @@ mod spec;
 pub use clone::detach;
 #[cfg(feature = "failpoints")]
 pub(crate) use clone::exit_now;
+pub use disk::{Disk, leave_disk, mount_disk};
 pub use error::LaunchError;
 pub use ids::become_ids;
 pub use landlock::{LandlockRules, LandlockState, PathRights, TcpPorts, landlock_abi, restrict};

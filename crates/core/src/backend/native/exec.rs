@@ -6,8 +6,9 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use loopbox_init::protocol;
 
+use super::limits;
 use crate::error::{Error, ErrorCode, Result};
-use crate::exec::{Exec, ExecInput, ExecRequest, User};
+use crate::exec::{Exec, ExecInput, ExecRequest, OutOfMemory, User};
 use crate::explain::explain;
 use crate::guard::Watch;
 use crate::guest;
@@ -28,11 +29,13 @@ pub(super) async fn start(dir: &SandboxDir, record: &Record, request: ExecReques
     let limit = request.max_output_bytes;
     let start = translate(record, &runtime, request)?;
     let watch = Watch::begin(dir, record, runtime.init.pid);
+    let events = record.native.as_ref().and_then(|native| limits::memory_events(&record.settings.limits, native));
+    let memory = events.map(OutOfMemory::since_now);
     let exec = guest::connect_exec(&dir.run().join("init.sock"), token, start, owner)
         .await
         .map_err(|error| explain(error, &record.name))?;
     let meanwhile = watch.meanwhile();
-    let exec = Exec::new(exec, input, limit, record.name.clone()).ending_with(move || watch.end());
+    let exec = Exec::new(exec, input, limit, record.name.clone()).watching(memory).ending_with(move || watch.end());
     Ok(match meanwhile {
         Some(work) => exec.accompanied_by(work),
         None => exec,

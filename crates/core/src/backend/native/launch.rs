@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use loopbox_egress::NetworkPolicy;
-use loopbox_init::sandbox::SandboxSpec;
+use loopbox_init::sandbox::{Disk, SandboxSpec};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
@@ -35,6 +35,10 @@ pub(crate) struct Instructions {
     pub(crate) spec: SandboxSpec,
     pub(crate) token: String,
     pub(crate) policy: NetworkPolicy,
+    /// The disk to mount first, if there is a limit on it.
+    pub(crate) disk: Option<Disk>,
+    /// Where the kernel tells of processes killed for want of memory, if there is a limit on that.
+    pub(crate) memory_events: Option<PathBuf>,
     /// Variables of every command.
     pub(crate) env: Vec<(String, String)>,
     /// Milliseconds after the last use at which the sandbox expires; 0 is never.

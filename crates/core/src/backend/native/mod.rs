@@ -5,6 +5,8 @@
 //! process that made the sandbox.
 
 mod cgroup;
+mod cpus;
+mod disk;
 mod env;
 mod etc;
 mod exec;
@@ -12,6 +14,8 @@ pub(crate) mod git;
 mod ids;
 mod launch;
 mod layout;
+mod limits;
+mod seen;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -25,6 +29,9 @@ use loopbox_init::sandbox::{Cgroup, CgroupVersion, Confinement, IdMap, SandboxSp
 
 pub(crate) use git::Worktree;
 pub(crate) use launch::{Answer, Instructions, helper as find_helper};
+pub(crate) use limits::LimitCgroup;
+
+use cgroup::Hierarchies;
 
 use super::{Backend, StartContext};
 use crate::agent::AgentProfile;
@@ -35,6 +42,8 @@ use crate::exec::{Exec, ExecRequest};
 use crate::fs::{Lock, make_private_dir, random_hex};
 use crate::guard;
 use crate::in_use::InUse;
+use crate::limits::{LimitedBy, Limits};
+use crate::options::Settings;
 use crate::processes::{kill, wait};
 use crate::record::{NativeRecord, Record};
 use crate::registry::SandboxDir;
@@ -50,26 +59,36 @@ const DEFAULT_PROCESSES: u64 = 4096;
 #[derive(Debug)]
 pub(crate) struct Native {
     state: PathBuf,
-    cgroup: OnceLock<Option<Cgroup>>,
+    hierarchies: OnceLock<Hierarchies>,
     privileged: bool,
     digest_checked: OnceLock<()>,
+}
+
+/// Where a sandbox's processes are put.
+struct Placement {
+    cgroup: Option<Cgroup>,
+    limit_cgroups: Vec<LimitCgroup>,
+    cpus: Vec<u32>,
 }
 
 impl Native {
     pub(crate) fn new(state: PathBuf) -> Self {
         let privileged = rustix::process::geteuid().is_root();
-        Self { state, cgroup: OnceLock::new(), privileged, digest_checked: OnceLock::new() }
+        Self { state, hierarchies: OnceLock::new(), privileged, digest_checked: OnceLock::new() }
     }
 
     /// What sandboxes of this state directory have claimed outside of it or of their own directories.
     pub(crate) fn claims(&self) -> Claims {
         let mut cgroups = Vec::new();
-        if let Some(parent) = self.cgroup() {
-            for entry in fs::read_dir(&parent.dir).into_iter().flatten().flatten() {
+        let found = self.hierarchies();
+        let tree = found.tree.as_ref().map(|tree| &tree.dir);
+        let limits = [&found.memory, &found.cpu].into_iter().flatten().map(|hierarchy| &hierarchy.dir);
+        for parent in tree.into_iter().chain(limits) {
+            for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
                 let id = entry.file_name().to_string_lossy().into_owned();
                 // Cgroups of other state directories are not ours; ours are named `STATE-ID`.
                 if let Some(owner) = id.strip_prefix(&self.cgroup_prefix()) {
-                    cgroups.push((Cgroup { dir: entry.path(), version: parent.version }, owner.to_owned()));
+                    cgroups.push((entry.path(), owner.to_owned()));
                 }
             }
         }
@@ -81,9 +100,19 @@ impl Native {
         end_processes(dir)
     }
 
-    /// The cgroup below which every sandbox gets its own, if there is one.
-    fn cgroup(&self) -> Option<&Cgroup> {
-        self.cgroup.get_or_init(cgroup::available).as_ref()
+    /// What of this machine's cgroups can be used.
+    fn hierarchies(&self) -> &Hierarchies {
+        self.hierarchies.get_or_init(Hierarchies::find)
+    }
+
+    /// The cgroups and CPUs of the sandbox for this caller: an ordinary user's depend on where he is.
+    fn place(&self, record: &Record) -> Result<Placement> {
+        let found = self.hierarchies();
+        let name = format!("{}{}", self.cgroup_prefix(), record.id);
+        let limits = &record.settings.limits;
+        let plan = limits::plan(limits, found, self.privileged, (&name, &record.id), &self.state)?;
+        let cgroup = found.tree.as_ref().map(|tree| Cgroup { dir: tree.dir.join(&name), version: tree.version });
+        Ok(Placement { cgroup, limit_cgroups: plan.cgroups, cpus: plan.cpus })
     }
 
     fn cgroup_prefix(&self) -> String {
@@ -108,7 +137,7 @@ impl Native {
 #[derive(Debug)]
 pub(crate) struct Claims {
     ids: Vec<(PathBuf, String)>,
-    cgroups: Vec<(Cgroup, String)>,
+    cgroups: Vec<(PathBuf, String)>,
 }
 
 impl Claims {
@@ -127,7 +156,7 @@ impl Claims {
 #[async_trait]
 impl Backend for Native {
     fn capabilities(&self) -> Capabilities {
-        let tree_kill = match self.cgroup().map(|cgroup| cgroup.version) {
+        let tree_kill = match self.hierarchies().tree.as_ref().map(|tree| tree.version) {
             Some(CgroupVersion::V2) => TreeKill::CgroupV2,
             Some(CgroupVersion::FreezerV1) => TreeKill::FreezerV1,
             None => TreeKill::SubReaper,
@@ -140,42 +169,64 @@ impl Backend for Native {
             tty: true,
             root_user: self.privileged,
             detach: true,
-            limits: false,
+            limits: limits::capabilities(self.hierarchies(), self.privileged),
             live_policy: true,
         }
     }
 
     fn plan(&self, record: &mut Record) -> Result<()> {
-        if !record.settings.limits.is_empty() {
-            return Err(Error::unsupported("limits: the native backend does not set limits yet")
-                .with_hint("leave the limits out, or run loopbox under a limit of the system's"));
-        }
+        let Placement { cgroup, limit_cgroups, cpus } = self.place(record)?;
         let ids = if self.privileged {
             ids::claim(&self.state, &record.id)?
         } else {
             let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
             IdMap::Single { uid, gid }
         };
-        let cgroup = self.cgroup().map(|parent| Cgroup {
-            dir: parent.dir.join(format!("{}{}", self.cgroup_prefix(), record.id)),
-            version: parent.version,
-        });
-        record.native = Some(NativeRecord {
-            ids,
-            cgroup,
-            limit_cgroups: Vec::new(),
-            cpus: Vec::new(),
-            git: git::find(&record.workspace.canonical),
-        });
+        record.native =
+            Some(NativeRecord { ids, cgroup, limit_cgroups, cpus, git: git::find(&record.workspace.canonical) });
         Ok(())
+    }
+
+    fn renew(&self, record: &mut Record) -> Result<bool> {
+        let placement = self.place(record)?;
+        let Some(native) = &mut record.native else { return Ok(false) };
+        let before = native.clone();
+        native.cgroup = placement.cgroup;
+        native.limit_cgroups = placement.limit_cgroups;
+        native.cpus = placement.cpus;
+        Ok(*native != before)
+    }
+
+    fn check_limits(&self, record: &Record, limits: &Limits, running: bool) -> Result<()> {
+        limits::check_change(&record.name, native(record)?, &record.settings.limits, limits, running)?;
+        let changed =
+            Record { settings: Settings { limits: limits.clone(), ..record.settings.clone() }, ..record.clone() };
+        self.place(&changed).map(|_| ())
+    }
+
+    fn apply_limits(&self, record: &Record) -> Result<()> {
+        limits::enforce(&record.settings.limits, native(record)?)
+    }
+
+    fn limited_by(&self, record: &Record) -> LimitedBy {
+        record.native.as_ref().map(|native| limits::means(&record.settings.limits, native)).unwrap_or_default()
+    }
+
+    fn swaps(&self, record: &Record) -> bool {
+        record.native.as_ref().is_some_and(|native| limits::swaps(&record.settings.limits, native))
     }
 
     fn start(&self, context: &StartContext<'_>) -> Result<()> {
         let StartContext { dir, record, config, events } = context;
         let native = native(record)?;
         let helper = self.helper(config)?;
-        prepare_files(dir, record, native.ids)?;
-        require_attributes(&dir.join("layer"))?;
+        let files = disk::private(dir, record);
+        prepare_files(dir, &files, record, native.ids)?;
+        require_attributes(&files.join("layer"))?;
+        let disk = disk::of(dir, record);
+        if let Some((disk, bytes)) = disk.as_ref().zip(record.settings.limits.disk_bytes) {
+            disk::make(disk, bytes)?;
+        }
         loopbox_init::failpoint!(config, "create.files-made");
         if let Some(cgroup) = &native.cgroup {
             let owner = match native.ids {
@@ -184,8 +235,11 @@ impl Backend for Native {
             };
             cgroup::make(cgroup, owner)?;
         }
+        limits::enforce(&record.settings.limits, native)?;
         loopbox_init::failpoint!(config, "create.cgroup-made");
-        let mut entries = layout::entries(dir, record, native.ids);
+        let mut entries = layout::entries(&files, record, native.ids);
+        seen::size_in_memory(&mut entries, &record.settings.limits);
+        entries.extend(seen::cgroups(native));
         entries.extend(guard::prepare(dir, record, native.ids)?);
         loopbox_init::failpoint!(config, "create.guarded");
         let spec = SandboxSpec {
@@ -194,7 +248,7 @@ impl Backend for Native {
             entries,
             listeners: vec![env::PROXY],
             cgroup: native.cgroup.clone(),
-            join: native.limit_cgroups.clone(),
+            join: native.limit_cgroups.iter().map(|group| group.dir.clone()).collect(),
             confinement: Confinement {
                 nesting: record.settings.nesting,
                 processes: record.settings.limits.pids.or(Some(DEFAULT_PROCESSES)),
@@ -211,6 +265,8 @@ impl Backend for Native {
             spec,
             token: random_hex(32)?,
             policy: record.settings.network.clone(),
+            disk,
+            memory_events: limits::memory_events(&record.settings.limits, native),
             env: env::base(record),
             ttl_ms: record.settings.ttl_ms,
             supervisor_id: ids::supervisor(native.ids),
@@ -230,10 +286,11 @@ impl Backend for Native {
 
     fn stop(&self, dir: &SandboxDir, record: &Record) -> Result<()> {
         end_processes(dir)?;
-        if let Some(native) = &record.native
-            && let Some(cgroup) = &native.cgroup
-        {
-            cgroup::remove(cgroup, DEAD_WITHIN)?;
+        if let Some(native) = &record.native {
+            let limits = native.limit_cgroups.iter().map(|group| &group.dir);
+            for dir in native.cgroup.iter().map(|cgroup| &cgroup.dir).chain(limits) {
+                cgroup::remove(dir, DEAD_WITHIN)?;
+            }
         }
         dir.remove_runtime();
         Ok(())
@@ -301,8 +358,9 @@ fn native(record: &Record) -> Result<&NativeRecord> {
     })
 }
 
-/// Makes the directories that belong to the sandbox itself, owned by the ids that will use them.
-fn prepare_files(dir: &SandboxDir, record: &Record, ids: IdMap) -> Result<()> {
+/// Makes the directories that belong to the sandbox itself, owned by the ids that will use them: in `own` those of the
+/// supervisor, in `dir` those that are seen inside.
+fn prepare_files(own: &SandboxDir, dir: &SandboxDir, record: &Record, ids: IdMap) -> Result<()> {
     let (root, agent) = match ids {
         IdMap::Range { base, .. } => (Some(base), Some(ids.agent().0)),
         IdMap::Single { .. } => (None, None),
@@ -317,8 +375,8 @@ fn prepare_files(dir: &SandboxDir, record: &Record, ids: IdMap) -> Result<()> {
     for (part, mode) in [("", 0o755), ("lib", 0o755), ("cache", 0o755), ("log", 0o755), ("tmp", 0o1777)] {
         make_owned(&var.join(part), mode, root)?;
     }
-    make_owned(&dir.run(), 0o700, supervisor)?;
-    make_owned(&dir.logs(), 0o700, supervisor)?;
+    make_owned(&own.run(), 0o700, supervisor)?;
+    make_owned(&own.logs(), 0o700, supervisor)?;
     let home = dir.join("home");
     if !home.exists() {
         // Made under another name first: a home that exists has all its seeds.
