@@ -9,7 +9,8 @@ use serde_json::{Map, Value};
 
 use crate::agent::Tools;
 use crate::backend::BackendId;
-use crate::backend::native::{LimitCgroup, Worktree};
+use crate::backend::native::LimitCgroup;
+use crate::backend::native::git::Repository;
 use crate::error::{Error, ErrorCode, Result};
 use crate::name::{AgentName, LoopId, SandboxName};
 use crate::options::Settings;
@@ -84,9 +85,9 @@ pub(crate) struct NativeRecord {
     /// The CPUs that it is kept to; all if empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) cpus: Vec<u32>,
-    /// The repository of a workspace that is a linked git worktree.
+    /// The git repository of the workspace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) git: Option<Worktree>,
+    pub(crate) git: Option<Repository>,
 }
 
 impl Record {

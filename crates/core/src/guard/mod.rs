@@ -22,6 +22,6 @@ mod state;
 mod tree;
 mod watch;
 
-pub(crate) use allow::check;
+pub(crate) use allow::{allows, check};
 pub(crate) use quarantine::{Quarantine, discard_old};
 pub(crate) use watch::{Watch, finish, noted, prepare, settle};

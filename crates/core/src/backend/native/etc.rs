@@ -92,12 +92,36 @@ fn machine_id(record: &Record) -> String {
     crate::fs::to_hex(&digest[..16])
 }
 
+/// What git does inside unless the repository says otherwise, and why.
+const GIT: &str = "\
+# Made by loopbox.
+# Signing needs a key, which there is none of.
+[commit]
+\tgpgsign = false
+[tag]
+\tgpgsign = false
+# Following a branch is written to a configuration that ends with the sandbox.
+[branch]
+\tautoSetupMerge = false
+# Tidying up is for the host's git, which knows all worktrees.
+[gc]
+\tauto = 0
+\tpackRefs = false
+[maintenance]
+\tauto = false
+# A watcher is a process of the host's; owners and inodes differ between inside and outside.
+[core]
+\tfsmonitor = false
+\tcheckStat = minimal
+\ttrustctime = false
+";
+
 fn gitconfig(record: &Record) -> String {
     use std::fmt::Write as _;
-    let mut text = String::from(
-        "[commit]\n\tgpgsign = false\n[branch]\n\tautoSetupMerge = false\n[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n[safe]\n",
-    );
-    for path in [&record.workspace.canonical, &record.workspace.given] {
+    let mut text = format!("{GIT}[safe]\n");
+    let repository = record.native.as_ref().and_then(|native| native.git.as_ref());
+    let top = repository.map(|repository| repository.top());
+    for path in [record.workspace.canonical.as_path(), &record.workspace.given].into_iter().chain(top) {
         let _infallible = writeln!(text, "\tdirectory = {}", quote(&path.to_string_lossy()));
     }
     if let Some(identity) = &record.settings.git_identity {

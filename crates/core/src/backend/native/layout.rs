@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use loopbox_init::sandbox::{Access, Entry, IdMap};
 
-use super::{etc, git};
+use super::etc;
 use crate::agent::Tools;
 use crate::record::Record;
 use crate::registry::SandboxDir;
@@ -136,9 +136,6 @@ fn tools_entries(tools: &Tools, ids: IdMap) -> Vec<Entry> {
 fn workspace(record: &Record, ids: IdMap) -> Vec<Entry> {
     let workspace = &record.workspace;
     let mut entries = Vec::new();
-    if let Some(git) = record.native.as_ref().and_then(|native| native.git.as_ref()) {
-        entries.extend(git::entries(git, ids));
-    }
     let access = owned(&workspace.canonical, ids, false);
     entries.push(Entry::Bind { source: workspace.canonical.clone(), target: workspace.canonical.clone(), access });
     if workspace.given != workspace.canonical {

@@ -27,7 +27,6 @@ use async_trait::async_trait;
 use loopbox_egress::NetworkPolicy;
 use loopbox_init::sandbox::{Cgroup, CgroupVersion, Confinement, IdMap, SandboxSpec};
 
-pub(crate) use git::Worktree;
 pub(crate) use launch::{Answer, Instructions, helper as find_helper};
 pub(crate) use limits::LimitCgroup;
 
@@ -240,6 +239,8 @@ impl Backend for Native {
         let mut entries = layout::entries(&files, record, native.ids);
         seen::size_in_memory(&mut entries, &record.settings.limits);
         entries.extend(seen::cgroups(native));
+        git::prepare(dir, record)?;
+        entries.extend(git::entries(dir, record, native.ids));
         entries.extend(guard::prepare(dir, record, native.ids)?);
         loopbox_init::failpoint!(config, "create.guarded");
         let spec = SandboxSpec {

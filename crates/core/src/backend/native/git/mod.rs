@@ -1,144 +1,207 @@
-//! Linked git worktrees: the `.git` file of a workspace points to a repository elsewhere, which must be visible.
+//! Git in a sandbox.
 //!
-//! The pointer lies in the workspace, so an agent of an earlier sandbox may have written it. It is believed only if the
-//! place it points to points back, which nobody inside could have arranged outside the workspace; and it is read once,
-//! at create.
+//! The host's git executes what its configuration and hooks say, and writes where its index says. So the git directory
+//! inside is the sandbox's own. Of the host's, only objects, refs and logs are in it; all else are copies:
+//!
+//! ```text
+//! .git/ ─────────────▶ SANDBOX/git/common/     the sandbox's own: configuration, hooks, HEAD, index, …
+//!   objects refs logs ▶ the host's             commits of either side are seen by the other at once
+//!   worktrees lfs …   ▶ the host's, read-only
+//! ```
+//!
+//! A linked worktree has a second such directory, `SANDBOX/git/own`, for its own below `worktrees`. Before and after each
+//! command both sides are compared ([`refresh`], [`collect`]): see `sync.rs`. A guard that is a mount over the host's
+//! `config` would not hold, since a rename on the host takes it away without a sound.
+
+mod allowed;
+mod danger;
+mod files;
+mod find;
+mod index;
+mod mounts;
+mod place;
+mod refs;
+mod state;
+mod sweep;
+mod sync;
+mod view;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
-use loopbox_init::sandbox::{Entry, IdMap};
-use serde::{Deserialize, Serialize};
+use loopbox_init::sandbox::IdMap;
 
-use super::layout::owned;
-use crate::error::Result;
-use crate::info::Finding;
+use allowed::Allowed;
+pub(crate) use danger::danger;
+use danger::settings;
+pub(crate) use find::{Repository, find};
+use index::Hash;
+pub(super) use mounts::entries;
+use place::{Area, LOCK, Placer};
+use state::State;
+use sync::Sync;
+
+use crate::error::{Error, ErrorCode, Result};
+use crate::fs::Lock;
+use crate::info::{Finding, FindingCode};
 use crate::record::Record;
 use crate::registry::SandboxDir;
 
-mod danger;
-
-pub(crate) use danger::{Danger, danger};
-
-/// A linked worktree's parts outside the worktree.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Worktree {
-    /// The `.git` file.
-    pub(crate) link: PathBuf,
-    /// The repository's common directory.
-    pub(crate) common: PathBuf,
-    /// This worktree's own directory below `common/worktrees`.
-    pub(crate) own: PathBuf,
-}
-
-/// Parts of the common directory that git writes when it commits, and that nothing outside executes.
-const WRITABLE: [&str; 3] = ["objects", "refs", "logs"];
-
-/// The worktree that `workspace` is, or lies in.
-pub(super) fn find(workspace: &Path) -> Option<Worktree> {
-    let top = workspace.ancestors().find(|dir| fs::symlink_metadata(dir.join(".git")).is_ok())?;
-    let link = top.join(".git");
-    if !fs::symlink_metadata(&link).ok()?.is_file() {
-        return None;
-    }
-    let own = fs::canonicalize(top.join(pointer(&link, "gitdir: ")?)).ok()?;
-    let points_back =
-        fs::canonicalize(own.join(pointer(&own.join("gitdir"), "")?)).ok()? == fs::canonicalize(&link).ok()?;
-    let common = fs::canonicalize(own.join(pointer(&own.join("commondir"), "")?)).ok()?;
-    let is_repository =
-        common.join("objects").is_dir() && common.join("refs").is_dir() && common.join("HEAD").is_file();
-    let belongs = own.parent() == Some(common.join("worktrees").as_path());
-    let outside = !common.starts_with(workspace);
-    (points_back && is_repository && belongs && outside).then_some(Worktree { link, common, own })
-}
-
-/// The repository read-only, so that nothing that the host executes later can be planted; what commits need, writable.
-pub(super) fn entries(worktree: &Worktree, ids: IdMap) -> Vec<Entry> {
-    let bind = |path: &Path, read_only| Entry::Bind {
-        source: path.to_owned(),
-        target: path.to_owned(),
-        access: owned(path, ids, read_only),
-    };
-    let mut entries = vec![bind(&worktree.common, true)];
-    let parts = WRITABLE.iter().map(|part| worktree.common.join(part)).filter(|path| path.is_dir());
-    entries.extend(parts.map(|path| bind(&path, false)));
-    entries.push(bind(&worktree.own, false));
-    // In a sub-directory of the worktree, the pointer itself lies outside the workspace.
-    entries.push(bind(&worktree.link, true));
-    entries
-}
-
 /// Before a command: what the host changed since goes in, and what earlier commands left goes out.
 pub(crate) fn refresh(dir: &SandboxDir, record: &Record) -> Result<Vec<Finding>> {
-    let _ = (dir, record);
-    Ok(Vec::new())
+    synchronise(dir, record, Sync::run)
 }
 
-/// After a command, at stop and before removal: what it did to HEAD, index and packed refs goes out.
+/// After a command, at stop and before removal: what it did to HEAD, index and packed refs goes out. A repository that is
+/// not there any more, or is another one, is a finding and no error: nothing would be better for waiting.
 pub(crate) fn collect(dir: &SandboxDir, record: &Record) -> Result<Vec<Finding>> {
-    refresh(dir, record)
+    match synchronise(dir, record, Sync::run) {
+        Err(error) if error.code() == ErrorCode::WorkspaceChanged => {
+            Ok(vec![Finding::new(FindingCode::Guarded, error.describe())])
+        }
+        result => result,
+    }
 }
 
 /// While a command runs, about once a second: refs that the host has packed meanwhile go in. One `stat` if it has not.
 pub(crate) fn follow(dir: &SandboxDir, record: &Record) -> Result<()> {
-    let _ = (dir, record);
+    let Some(repository) = shadowed(record) else { return Ok(()) };
+    let path = dir.join(mounts::DIR);
+    let known = State::read(&path)?.files.get("common/packed-refs").and_then(|synced| synced.host);
+    let now = rustix::fs::lstat(repository.common.join("packed-refs")).ok().map(|stat| files::Seen::of(&stat));
+    if known == now { Ok(()) } else { synchronise(dir, record, Sync::run_refs).map(drop) }
+}
+
+/// Makes the sandbox's own git directory before it starts, or fits the one that it has to what the host's is by now.
+pub(super) fn prepare(dir: &SandboxDir, record: &Record) -> Result<()> {
+    let path = dir.join(mounts::DIR);
+    crate::fs::make_private_dir(&path)?;
+    let _lock = Lock::acquire(&path.join(LOCK))?;
+    let allowed = Allowed::of(record);
+    let Some(repository) = shadowed(record).filter(|_| !allowed.whole) else {
+        return State::forget(&path);
+    };
+    let failed = |error| Error::io(format!("preparing {} for the sandbox", repository.common.display()), error);
+    make_shared(repository).map_err(failed)?;
+    let mut state = State::read(&path)?;
+    let mounted = mounted(repository).map_err(failed)?;
+    if !state.mounted.is_empty() && state.mounted != mounted {
+        for (name, _) in mounts::areas(repository) {
+            // What it holds belongs to another repository.
+            let kept = path.join(format!("{name}-{}", crate::fs::random_hex(4)?));
+            fs::rename(path.join(name), kept).map_err(failed)?;
+        }
+        let message = format!("{} was replaced by another repository", repository.common.display());
+        let mut finding = Finding::new(FindingCode::Guarded, message);
+        finding.path = Some(repository.common.clone());
+        state = State { pending: vec![finding], ..State::default() };
+    }
+    state.mounted = mounted;
+    state.sha256 = find::hash(&repository.common) == Hash::Sha256;
+    (state.config_allowed, state.hooks_allowed) = (allowed.config, allowed.hooks);
+    let owner = agent(record);
+    for (name, _) in mounts::areas(repository) {
+        super::make_owned(&path.join(name), 0o755, owner)?;
+    }
+    let run = || -> io::Result<()> {
+        let mut sync = sync(&path, record, repository, state)?;
+        for (at, (_, git_dir)) in mounts::areas(repository).enumerate() {
+            for part in mounts::parts(git_dir, allowed) {
+                sync.placer.directory(&sync.areas[at].private, &part.name)?;
+            }
+        }
+        sync.starting = true;
+        sync.run()?;
+        sync.keep_findings()
+    };
+    run().map_err(failed)
+}
+
+fn synchronise(
+    dir: &SandboxDir,
+    record: &Record,
+    run: impl FnOnce(&mut Sync) -> io::Result<()>,
+) -> Result<Vec<Finding>> {
+    let Some(repository) = shadowed(record) else { return Ok(Vec::new()) };
+    let path = dir.join(mounts::DIR);
+    if !path.exists() {
+        // Made by a version that had no such directory, and not started since.
+        return Ok(Vec::new());
+    }
+    let _lock = Lock::acquire(&path.join(LOCK))?;
+    let state = State::read(&path)?;
+    if state.mounted.is_empty() {
+        return Ok(Vec::new());
+    }
+    if mounted(repository).ok().as_ref() != Some(&state.mounted) {
+        let message =
+            format!("{} is no longer the git directory that the sandbox was started with", repository.common.display());
+        return Err(Error::new(ErrorCode::WorkspaceChanged, message)
+            .with_hint(format!("`loopbox stop {}`, then run again", record.name)));
+    }
+    let failed = |error| Error::io(format!("comparing {} with the sandbox's", repository.common.display()), error);
+    let mut sync = sync(&path, record, repository, state).map_err(failed)?;
+    run(&mut sync).map_err(failed)?;
+    Ok(sync.findings)
+}
+
+/// The repository that is taken apart for that sandbox.
+fn shadowed(record: &Record) -> Option<&Repository> {
+    record.native.as_ref()?.git.as_ref().filter(|repository| !repository.sealed)
+}
+
+fn sync(path: &Path, record: &Record, repository: &Repository, mut state: State) -> io::Result<Sync> {
+    let areas = mounts::areas(repository).map(|(name, host)| {
+        let (private, host_fd) = (files::open_top(&path.join(name))?, files::open_top(host)?);
+        Ok(Area { name, path: host.to_owned(), host: host_fd, private })
+    });
+    Ok(Sync {
+        link: repository.link.clone().map(|link| (link, repository.private_part().to_owned())),
+        areas: areas.collect::<io::Result<_>>()?,
+        placer: Placer::new(path.to_owned(), agent(record), &record.id)?,
+        findings: std::mem::take(&mut state.pending),
+        state,
+        visible: view::visible(repository, &record.workspace.canonical),
+        starting: false,
+        now: files::now(),
+    })
+}
+
+/// The host's id of `agent`, where it is not the caller's.
+fn agent(record: &Record) -> Option<u32> {
+    match record.native.as_ref()?.ids {
+        ids @ IdMap::Range { .. } => Some(ids.agent().0),
+        IdMap::Single { .. } => None,
+    }
+}
+
+fn mounted(repository: &Repository) -> io::Result<std::collections::BTreeMap<String, (u64, u64)>> {
+    let identities = mounts::areas(repository).map(|(name, path)| {
+        let metadata = fs::symlink_metadata(path)?;
+        Ok((name.to_owned(), (metadata.dev(), metadata.ino())))
+    });
+    identities.collect()
+}
+
+/// Directories that git itself makes when it first needs them, and that must be there to be shared.
+fn make_shared(repository: &Repository) -> io::Result<()> {
+    for (_, path) in mounts::areas(repository) {
+        let top = files::open_top(path)?;
+        let owner = rustix::fs::fstat(&top)?;
+        let objects = files::open_below(&top, "objects")?;
+        for (at, name) in [(Some(&top), "logs"), (objects.as_ref(), "info")] {
+            let Some(at) = at else { continue };
+            match rustix::fs::mkdirat(at, name, rustix::fs::Mode::from_raw_mode(owner.st_mode & 0o777)) {
+                Ok(()) if rustix::process::geteuid().is_root() => {
+                    let (uid, gid) = (rustix::fs::Uid::from_raw(owner.st_uid), rustix::fs::Gid::from_raw(owner.st_gid));
+                    rustix::fs::chownat(at, name, Some(uid), Some(gid), rustix::fs::AtFlags::SYMLINK_NOFOLLOW)?;
+                }
+                Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+    }
     Ok(())
-}
-
-fn pointer(file: &Path, prefix: &str) -> Option<PathBuf> {
-    let text = crate::fs::read_limited(file, 4096).ok()??;
-    let text = String::from_utf8(text).ok()?;
-    Some(PathBuf::from(text.trim_end_matches(['\n', '\r']).strip_prefix(prefix)?))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The layout that `git worktree add` makes.
-    fn worktree(root: &Path) -> (PathBuf, PathBuf) {
-        let (common, tree) = (root.join("repo/.git"), root.join("tree"));
-        let own = common.join("worktrees/tree");
-        for dir in [&common.join("objects"), &common.join("refs"), &own, &tree] {
-            fs::create_dir_all(dir).unwrap();
-        }
-        fs::write(common.join("HEAD"), "ref: refs/heads/main\n").unwrap();
-        fs::write(own.join("commondir"), "../..\n").unwrap();
-        fs::write(own.join("gitdir"), format!("{}\n", tree.join(".git").display())).unwrap();
-        fs::write(tree.join(".git"), format!("gitdir: {}\n", own.display())).unwrap();
-        (common, tree)
-    }
-
-    #[test]
-    fn a_worktree_is_found_from_its_top_and_from_below() {
-        let dir = tempfile::tempdir().unwrap();
-        let root = fs::canonicalize(dir.path()).unwrap();
-        let (common, tree) = worktree(&root);
-        fs::create_dir(tree.join("sub")).unwrap();
-        for workspace in [tree.clone(), tree.join("sub")] {
-            let found = find(&workspace).unwrap();
-            assert_eq!((found.common, found.link), (common.clone(), tree.join(".git")));
-        }
-    }
-
-    #[test]
-    fn a_pointer_to_what_does_not_point_back_is_not_believed() {
-        let dir = tempfile::tempdir().unwrap();
-        let root = fs::canonicalize(dir.path()).unwrap();
-        let (common, _) = worktree(&root);
-        let forged = root.join("forged");
-        fs::create_dir(&forged).unwrap();
-        fs::write(forged.join(".git"), format!("gitdir: {}\n", common.join("worktrees/tree").display())).unwrap();
-        assert_eq!(find(&forged), None);
-        fs::write(forged.join(".git"), "gitdir: /etc\n").unwrap();
-        assert_eq!(find(&forged), None);
-    }
-
-    #[test]
-    fn a_plain_clone_needs_nothing() {
-        let dir = tempfile::tempdir().unwrap();
-        fs::create_dir(dir.path().join(".git")).unwrap();
-        assert_eq!(find(dir.path()), None);
-    }
 }

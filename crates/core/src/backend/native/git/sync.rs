@@ -1,0 +1,600 @@
+//! Compares the host's files of git with the sandbox's, and makes them the same again.
+//!
+//! Each file is compared with what both had last, so it is known which side changed it. HEAD, the index and packed refs
+//! go both ways, and out only if they are what git would have written. All other files only go in: what the sandbox did
+//! to its own stays there, until the host's changes. Nothing is lost: what must give way is kept.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::FileType;
+use sha2::{Digest, Sha256};
+
+use super::files::{Content, Seen, look, names, read};
+use super::find::MAX_INDEX;
+use super::index::{Hash, Index, Refused};
+use super::place::{Area, New, Outward, Placer, remove};
+use super::refs::{self, Refs};
+use super::state::{State, Synced};
+use super::{sweep, view};
+use crate::info::{Finding, FindingCode};
+
+/// Directories that are copied: what is in them is executed, or steers git, or belongs to one working tree at a time.
+pub(super) const COPIED: [&str; 6] = ["branches", "hooks", "info", "rebase-apply", "rebase-merge", "sequencer"];
+
+/// Files of one working tree that go both ways.
+const OF_WORKTREE: [(&str, Kind); 6] = [
+    ("HEAD", Kind::Head),
+    ("index", Kind::Index),
+    ("ORIG_HEAD", Kind::Objects),
+    ("MERGE_HEAD", Kind::Objects),
+    ("CHERRY_PICK_HEAD", Kind::Objects),
+    ("REVERT_HEAD", Kind::Objects),
+];
+/// Files of the repository that go both ways.
+const OF_REPOSITORY: [(&str, Kind); 2] = [("packed-refs", Kind::PackedRefs), ("shallow", Kind::Objects)];
+
+/// What the refs were when both sides had the same.
+const BASE: &str = "base-packed-refs";
+
+/// Larger files of these kinds are not git's.
+const MAX_TEXT: u64 = 1 << 20;
+const MAX_REFS: u64 = 256 << 20;
+const MAX_MIRRORED: u64 = 64 << 20;
+/// More names than these directories have.
+const MAX_NAMES: usize = 4096;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Head,
+    Objects,
+    PackedRefs,
+    Index,
+    /// `.git/config`, where it was allowed.
+    Config,
+}
+
+impl Kind {
+    fn limit(self) -> u64 {
+        match self {
+            Self::Index => MAX_INDEX,
+            Self::PackedRefs => MAX_REFS,
+            _ => MAX_TEXT,
+        }
+    }
+
+    /// Git never removes it, so one that is gone was not removed by git.
+    fn is_required(self) -> bool {
+        self != Self::Objects
+    }
+}
+
+/// A file of either side.
+struct Side {
+    bytes: Vec<u8>,
+    mode: u32,
+    seen: Seen,
+    meaning: Meaning,
+    digest: String,
+}
+
+enum Meaning {
+    Text,
+    Refs(Refs),
+    Index(Box<Index>),
+}
+
+/// Both sides of one sandbox's git, while its lock is held.
+pub(super) struct Sync {
+    /// The `.git` file, and the directory that it names.
+    pub(super) link: Option<(PathBuf, PathBuf)>,
+    pub(super) areas: Vec<Area>,
+    pub(super) placer: Placer,
+    pub(super) state: State,
+    pub(super) findings: Vec<Finding>,
+    /// The part of the working tree that is visible, if not all of it is.
+    pub(super) visible: Option<Vec<u8>>,
+    /// The sandbox is about to start: nothing inside looks on, and what is missing there is made.
+    pub(super) starting: bool,
+    pub(super) now: i64,
+}
+
+impl Sync {
+    fn hash(&self) -> Hash {
+        if self.state.sha256 { Hash::Sha256 } else { Hash::Sha1 }
+    }
+
+    /// Compares everything.
+    pub(super) fn run(&mut self) -> io::Result<()> {
+        let before = self.state.clone();
+        self.placer.recover(&self.areas)?;
+        if self.starting {
+            self.placer.unlock(&self.areas)?;
+        }
+        for at in 0..self.areas.len() {
+            let area = &self.areas[at];
+            sweep::sweep(area, &mut self.state.trees, self.now, &mut self.findings)?;
+            for (name, kind) in self.both_ways(at) {
+                self.compare(at, name, kind)?;
+            }
+            self.mirror(at, "")?;
+            for folder in COPIED {
+                self.mirror(at, folder)?;
+            }
+        }
+        self.check_link();
+        if self.starting {
+            self.select_visible()?;
+        }
+        self.end(&before)
+    }
+
+    /// Compares packed refs only.
+    pub(super) fn run_refs(&mut self) -> io::Result<()> {
+        let before = self.state.clone();
+        self.placer.recover(&self.areas)?;
+        self.compare(0, "packed-refs", Kind::PackedRefs)?;
+        self.end(&before)
+    }
+
+    /// Writes down what was found for the next who asks.
+    pub(super) fn keep_findings(&mut self) -> io::Result<()> {
+        if self.findings.is_empty() {
+            return Ok(());
+        }
+        self.state.pending = std::mem::take(&mut self.findings);
+        self.state.write(self.placer.dir()).map_err(io::Error::other)
+    }
+
+    fn end(&mut self, before: &State) -> io::Result<()> {
+        if self.state != *before {
+            self.state.write(self.placer.dir()).map_err(io::Error::other)?;
+        }
+        self.placer.finish()
+    }
+
+    /// Whether HEAD and the index of this working tree are in that area.
+    fn is_worktrees(&self, at: usize) -> bool {
+        at + 1 == self.areas.len()
+    }
+
+    fn both_ways(&self, at: usize) -> Vec<(&'static str, Kind)> {
+        let mut files = Vec::new();
+        if at == 0 {
+            // Refs first: HEAD names one.
+            files.extend(OF_REPOSITORY);
+            files.extend(self.state.config_allowed.then_some(("config", Kind::Config)));
+        }
+        if self.is_worktrees(at) {
+            files.extend(OF_WORKTREE);
+        }
+        files
+    }
+
+    fn compare(&mut self, at: usize, name: &str, kind: Kind) -> io::Result<()> {
+        let area = &self.areas[at];
+        let key = format!("{}/{name}", area.name);
+        let last = self.state.files.get(&key).cloned().unwrap_or_default();
+        let host = look(&area.host, name)?.map(|stat| Seen::of(&stat));
+        let private = look(&area.private, name)?.map(|stat| Seen::of(&stat));
+        let unchanged = (host, private) == (last.host, last.private);
+        if unchanged && (last.settled || (host.is_none() && private.is_none())) {
+            return Ok(());
+        }
+        let host = match read(&area.host, name, kind.limit())? {
+            Content::Absent => None,
+            // Not in a form that is understood; what stands for it inside stays as it is.
+            Content::Unfit => return Ok(()),
+            Content::File(bytes, stat) => Some(self.host_side(bytes, &stat, kind)),
+        };
+        let content = host.as_ref().map(|side| side.digest.clone());
+        let area = &self.areas[at];
+        let private = match read(&area.private, name, kind.limit())? {
+            Content::Absent => None,
+            Content::Unfit => {
+                let kept = self.placer.move_aside(&area.private, name)?;
+                self.guarded(at, name, "was not a file of git's inside", Some(kept));
+                None
+            }
+            Content::File(bytes, stat) => {
+                let seen = Seen::of(&stat);
+                match self.side(bytes, &stat, kind) {
+                    Ok(side) => Some(side),
+                    Err((refused, bytes)) => {
+                        let why = format!("{refused}: it was not taken over from the sandbox");
+                        if content == last.content {
+                            self.guarded(at, name, &why, None);
+                            // Not said again until one of them changes.
+                            let host = host.map(|side| side.seen);
+                            self.note(key, host, Some(seen), last.content);
+                            return Ok(());
+                        }
+                        let kept = self.placer.keep(&bytes)?;
+                        self.guarded(at, name, &why, Some(kept));
+                        None
+                    }
+                }
+            }
+        };
+        let wanted = private.as_ref().map(|side| side.digest.clone());
+        if wanted == content {
+            if let Some(Side { meaning: Meaning::Refs(refs), .. }) = &host {
+                self.write_base(refs)?;
+            }
+            self.note(key, host.map(|side| side.seen), private.map(|side| side.seen), content);
+            Ok(())
+        } else if wanted == last.content || (private.is_none() && (kind.is_required() || content != last.content)) {
+            self.take_in(at, name, &key, host)
+        } else if content == last.content {
+            self.take_out(at, name, &key, host, private)
+        } else {
+            self.join(at, name, &key, host, private)
+        }
+    }
+
+    /// A file of the host's; one that is not understood is compared byte by byte.
+    fn host_side(&self, bytes: Vec<u8>, stat: &rustix::fs::Stat, kind: Kind) -> Side {
+        match self.side(bytes, stat, kind) {
+            Ok(side) => side,
+            Err((_, bytes)) => {
+                let digest = format!("raw:{}", crate::fs::to_hex(&Sha256::digest(&bytes)));
+                Side { bytes, mode: stat.st_mode, seen: Seen::of(stat), meaning: Meaning::Text, digest }
+            }
+        }
+    }
+
+    fn side(&self, bytes: Vec<u8>, stat: &rustix::fs::Stat, kind: Kind) -> Result<Side, (Refused, Vec<u8>)> {
+        match understand(&bytes, kind, self.hash()) {
+            Ok((meaning, digest)) => Ok(Side { bytes, mode: stat.st_mode, seen: Seen::of(stat), meaning, digest }),
+            Err(refused) => Err((refused, bytes)),
+        }
+    }
+
+    /// Only the host changed it.
+    fn take_in(&mut self, at: usize, name: &str, key: &str, host: Option<Side>) -> io::Result<()> {
+        let Some(host) = host else {
+            // A lock is not needed: nothing is replaced.
+            remove(&self.areas[at].private, name)?;
+            self.note(key.to_owned(), None, None, None);
+            return Ok(());
+        };
+        let Side { mut bytes, mode, seen, meaning, digest } = host;
+        let mut base = None;
+        match (meaning, self.visible.as_deref()) {
+            (Meaning::Index(index), Some(visible)) => bytes = view::index(*index, visible),
+            (Meaning::Refs(refs), _) => base = Some(refs),
+            (Meaning::Text, visible) if name == "config" => bytes = view::config(bytes, visible),
+            _ => {}
+        }
+        let new = New { bytes: &bytes, mode, modified: seen.modified() };
+        if let Some(private) = self.placer.inward(&self.areas[at].private, name, &new)? {
+            // Only now: until the sandbox has them, they are not what both have.
+            if let Some(base) = base {
+                self.write_base(&base)?;
+            }
+            self.note(key.to_owned(), Some(seen), Some(private), Some(digest));
+        }
+        Ok(())
+    }
+
+    /// Only the sandbox changed it.
+    fn take_out(
+        &mut self,
+        at: usize,
+        name: &str,
+        key: &str,
+        host: Option<Side>,
+        private: Option<Side>,
+    ) -> io::Result<()> {
+        let expected = host.as_ref().map(|side| side.seen);
+        let known = match &host {
+            Some(Side { meaning: Meaning::Index(index), .. }) => Some(&**index),
+            Some(_) if name == "index" => {
+                let why = "is not taken over from the sandbox, since the host's is split (core.splitIndex) or damaged";
+                self.guarded(at, name, why, None);
+                self.note(key.to_owned(), expected, private.map(|side| side.seen), host.map(|side| side.digest));
+                return Ok(());
+            }
+            _ => None,
+        };
+        let Some(private) = private else {
+            let outcome = self.placer.outward(&self.areas[at], name, None, expected);
+            self.sent(at, name, key, outcome, None, None);
+            return Ok(());
+        };
+        let Side { mut bytes, mode, seen, meaning, digest } = private;
+        let mut base = None;
+        match meaning {
+            Meaning::Index(index) => {
+                if index.is_sparse() && !known.is_some_and(Index::is_sparse) {
+                    let why =
+                        "is not taken over from the sandbox, since it is sparse (git sparse-checkout --sparse-index)";
+                    self.guarded(at, name, why, None);
+                    self.note(key.to_owned(), expected, Some(seen), host.map(|side| side.digest));
+                    return Ok(());
+                }
+                bytes = index.without_claims(known).to_bytes();
+            }
+            Meaning::Refs(refs) => {
+                let last = match &host {
+                    Some(Side { meaning: Meaning::Refs(refs), .. }) => refs.clone(),
+                    _ => Refs::new(),
+                };
+                // The same as the sandbox's, without what it says that its tags point to.
+                bytes = refs::write_packed(&refs::merge(&last, &last, &refs).0);
+                base = Some(refs);
+            }
+            Meaning::Text => {}
+        }
+        let new = New { bytes: &bytes, mode, modified: seen.modified().min(self.now) };
+        let outcome = self.placer.outward(&self.areas[at], name, Some(&new), expected);
+        if self.sent(at, name, key, outcome, Some(seen), Some(digest))
+            && let Some(base) = base
+        {
+            self.write_base(&base)?;
+        }
+        Ok(())
+    }
+
+    /// Notes what became of a file on its way out; whether it arrived.
+    fn sent(
+        &mut self,
+        at: usize,
+        name: &str,
+        key: &str,
+        outcome: io::Result<Outward>,
+        private: Option<Seen>,
+        content: Option<String>,
+    ) -> bool {
+        match outcome {
+            Ok(Outward::Done(host)) => {
+                self.note(key.to_owned(), host, private, content);
+                return true;
+            }
+            // It is the host's turn; the next comparison sees what it did.
+            Ok(Outward::Changed) => {}
+            Ok(Outward::Busy) => {
+                let why = "could not be taken over from the sandbox yet, since another git holds its lock";
+                self.guarded(at, name, why, None);
+            }
+            Err(error) => {
+                self.guarded(at, name, &format!("could not be taken over from the sandbox: {error}"), None);
+            }
+        }
+        false
+    }
+
+    /// Both changed it.
+    fn join(&mut self, at: usize, name: &str, key: &str, host: Option<Side>, private: Option<Side>) -> io::Result<()> {
+        if look(&self.areas[at].private, &format!("{name}.lock"))?.is_some() {
+            // The sandbox's git is at it.
+            return Ok(());
+        }
+        let refs = |side: &Option<Side>| match side {
+            Some(Side { meaning: Meaning::Refs(refs), .. }) => Some(refs.clone()),
+            None => Some(Refs::new()),
+            Some(_) => None,
+        };
+        if name == "packed-refs"
+            && let (Some(ours), Some(theirs)) = (refs(&host), refs(&private))
+        {
+            return self.join_refs(at, key, host.map(|side| side.seen), private, (&ours, &theirs));
+        }
+        let kept = private.map(|side| self.placer.keep(&side.bytes)).transpose()?;
+        self.guarded(at, name, "was changed both inside and on the host; the host's is kept", kept);
+        self.take_in(at, name, key, host)
+    }
+
+    fn join_refs(
+        &mut self,
+        at: usize,
+        key: &str,
+        host: Option<Seen>,
+        private: Option<Side>,
+        (ours, theirs): (&Refs, &Refs),
+    ) -> io::Result<()> {
+        let base = crate::fs::read_limited(&self.placer.dir().join(BASE), MAX_REFS).ok().flatten().unwrap_or_default();
+        let base = refs::parse_packed(&base, self.hash()).unwrap_or_default();
+        let (merged, conflicts) = refs::merge(&base, ours, theirs);
+        if !conflicts.is_empty() {
+            let kept = private.map(|side| self.placer.keep(&side.bytes)).transpose()?;
+            let why = format!("has refs that both sides changed, the host's are kept: {}", conflicts.join(", "));
+            self.guarded(at, "packed-refs", &why, kept);
+        }
+        let bytes = refs::write_packed(&merged);
+        let new = New { bytes: &bytes, mode: 0o644, modified: self.now };
+        let area = &self.areas[at];
+        let host = match self.placer.outward(area, "packed-refs", Some(&new), host) {
+            Ok(Outward::Done(host)) => host,
+            outcome => {
+                self.sent(at, "packed-refs", key, outcome, None, None);
+                return Ok(());
+            }
+        };
+        if let Some(private) = self.placer.inward(&area.private, "packed-refs", &new)? {
+            self.write_base(&merged)?;
+            self.note(key.to_owned(), host, Some(private), Some(refs::digest(&merged)));
+        }
+        Ok(())
+    }
+
+    fn write_base(&self, refs: &Refs) -> io::Result<()> {
+        let bytes = refs::write_packed(refs);
+        crate::fs::write_atomic(self.placer.dir(), BASE, &bytes, crate::fs::Durability::ProcessDeath)
+            .map_err(io::Error::other)
+    }
+
+    fn note(&mut self, key: String, host: Option<Seen>, private: Option<Seen>, content: Option<String>) {
+        let settled = [host, private].into_iter().flatten().all(|seen| seen.is_settled(self.now));
+        self.state.files.insert(key, Synced { host, private, content, settled });
+    }
+
+    fn guarded(&mut self, at: usize, name: &str, why: &str, kept: Option<PathBuf>) {
+        let path = self.areas[at].path.join(name);
+        let mut finding = Finding::new(FindingCode::Guarded, format!("{} {why}", path.display()));
+        finding.path = Some(path);
+        finding.quarantine = kept;
+        self.findings.push(finding);
+    }
+
+    /// Copies the files of a folder that the host has changed.
+    fn mirror(&mut self, at: usize, folder: &str) -> io::Result<()> {
+        if folder == "hooks" && self.state.hooks_allowed {
+            return Ok(());
+        }
+        let area = &self.areas[at];
+        let key = format!("{}/{folder}", area.name);
+        let there = if folder.is_empty() {
+            Some(rustix::fs::fstat(&area.host)?)
+        } else {
+            look(&area.host, folder)?.filter(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
+        };
+        let Some(seen) = there.map(|stat| Seen::of(&stat)) else {
+            if let Some(gone) = self.state.folders.remove(&key)
+                && let Some(private) = super::files::open_below(&area.private, folder)?
+            {
+                for name in gone.files.keys() {
+                    remove(&private, name)?;
+                }
+            }
+            return Ok(());
+        };
+        let last = self.state.folders.get(&key);
+        let mut wanted: BTreeSet<String> = last.map(|last| last.files.keys().cloned().collect()).unwrap_or_default();
+        let listed = self.starting || last.and_then(|last| last.seen) != Some(seen);
+        if listed && let Some(host) = super::files::open_below(&area.host, folder)? {
+            let found = names(&host, MAX_NAMES)?;
+            let files = found.into_iter().filter(|(_, kind)| *kind == FileType::RegularFile).map(|(name, _)| name);
+            wanted.extend(files.filter(|name| self.is_mirrored(at, folder, name)));
+        }
+        for name in wanted {
+            self.mirror_file(at, folder, &key, &name)?;
+        }
+        if listed {
+            let now = self.now;
+            self.state.folders.entry(key).or_default().seen = Some(seen).filter(|seen| seen.is_settled(now));
+        }
+        Ok(())
+    }
+
+    fn is_mirrored(&self, at: usize, folder: &str, name: &str) -> bool {
+        match folder {
+            "" => {
+                let other_worktrees = !self.is_worktrees(at) && matches!(name, "index" | "ORIG_HEAD" | "FETCH_HEAD");
+                let both_ways = self.both_ways(at).iter().any(|(file, _)| *file == name);
+                !both_ways && !other_worktrees && !name.ends_with(".lock") && !name.starts_with("loopbox-")
+            }
+            "hooks" => Path::new(name).extension().is_none_or(|extension| extension != "sample"),
+            "info" => name != "sparse-checkout" || self.visible.is_none(),
+            _ => true,
+        }
+    }
+
+    fn mirror_file(&mut self, at: usize, folder: &str, key: &str, name: &str) -> io::Result<()> {
+        let area = &self.areas[at];
+        let path = if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
+        let last = self.state.folders.get(key).and_then(|last| last.files.get(name)).cloned().unwrap_or_default();
+        let host = look(&area.host, &path)?.map(|stat| Seen::of(&stat));
+        let missing = self.starting && look(&area.private, &path).ok().flatten().is_none();
+        if host == last.host && last.settled && !missing {
+            return Ok(());
+        }
+        let (bytes, stat) = match read(&area.host, &path, MAX_MIRRORED)? {
+            Content::File(bytes, stat) => (bytes, stat),
+            Content::Unfit => return Ok(()),
+            Content::Absent => {
+                if let Some(private) = super::files::open_below(&area.private, folder)? {
+                    remove(&private, name)?;
+                }
+                self.state.folders.entry(key.to_owned()).or_default().files.remove(name);
+                return Ok(());
+            }
+        };
+        let seen = Seen::of(&stat);
+        let digest = crate::fs::to_hex(&Sha256::digest(&bytes));
+        if last.content.as_ref() != Some(&digest) || missing {
+            let is_config = folder.is_empty() && matches!(name, "config" | "config.worktree");
+            let bytes = if is_config { view::config(bytes, self.visible.as_deref()) } else { bytes };
+            let new = New { bytes: &bytes, mode: stat.st_mode, modified: seen.modified() };
+            let arrived = if folder.is_empty() {
+                self.placer.inward(&area.private, name, &new)?
+            } else {
+                let to = self.placer.directory(&area.private, folder)?;
+                self.placer.inward(&to, name, &new)?
+            };
+            if arrived.is_none() {
+                return Ok(());
+            }
+        }
+        let synced =
+            Synced { host: Some(seen), private: None, content: Some(digest), settled: seen.is_settled(self.now) };
+        self.state.folders.entry(key.to_owned()).or_default().files.insert(name.to_owned(), synced);
+        Ok(())
+    }
+
+    /// The `.git` file is a mount inside, which the host takes away without a sound when it replaces the file. So it is
+    /// looked at, and is what it was again if it names another directory.
+    fn check_link(&mut self) {
+        let Some((link, git_dir)) = &self.link else { return };
+        let (Some(top), Some(name)) = (link.parent(), link.file_name().and_then(|name| name.to_str())) else { return };
+        let Ok(top) = super::files::open_top(top) else { return };
+        let seen = look(&top, name).ok().flatten().map(|stat| Seen::of(&stat));
+        if seen.is_some() && seen == self.state.link {
+            return;
+        }
+        let named = match read(&top, name, MAX_TEXT) {
+            Ok(Content::File(bytes, _)) => named_by(&bytes, link),
+            _ => None,
+        };
+        if named.as_ref() != Some(git_dir) {
+            let line = format!("gitdir: {}\n", git_dir.display());
+            let new = New { bytes: line.as_bytes(), mode: 0o644, modified: self.now };
+            let (message, link) = match self.placer.link(&top, name, &new) {
+                Ok(kept) => (format!("{} named another repository and is as it was again", link.display()), kept),
+                Err(error) => (format!("{} names another repository: {error}", link.display()), None),
+            };
+            let mut finding = Finding::new(FindingCode::Guarded, message);
+            (finding.path, finding.quarantine) = (self.link.as_ref().map(|(link, _)| link.clone()), link);
+            self.findings.push(finding);
+        }
+        let seen = look(&top, name).ok().flatten().map(|stat| Seen::of(&stat));
+        self.state.link = seen.filter(|seen| seen.is_settled(self.now));
+    }
+
+    /// Tells the sandbox's git which part of the working tree there is.
+    fn select_visible(&mut self) -> io::Result<()> {
+        let Some(visible) = &self.visible else { return Ok(()) };
+        let bytes = view::sparse_checkout(visible);
+        let area = &self.areas[self.areas.len() - 1];
+        let info = self.placer.directory(&area.private, "info")?;
+        let new = New { bytes: &bytes, mode: 0o644, modified: self.now };
+        self.placer.inward(&info, "sparse-checkout", &new).map(|_| ())
+    }
+}
+
+/// The directory that the content of a `.git` file names.
+fn named_by(bytes: &[u8], link: &Path) -> Option<PathBuf> {
+    let path = std::str::from_utf8(bytes).ok()?.trim_end_matches(['\n', '\r']).strip_prefix("gitdir: ")?;
+    std::fs::canonicalize(link.parent()?.join(path)).ok()
+}
+
+fn understand(bytes: &[u8], kind: Kind, hash: Hash) -> Result<(Meaning, String), Refused> {
+    let text = |bytes: &[u8]| crate::fs::to_hex(&Sha256::digest(bytes.trim_ascii_end()));
+    match kind {
+        Kind::Head => refs::check_head(bytes, hash).map(|()| (Meaning::Text, text(bytes))),
+        Kind::Objects => refs::check_objects(bytes, hash).map(|()| (Meaning::Text, text(bytes))),
+        Kind::Config => Ok((Meaning::Text, text(bytes))),
+        Kind::PackedRefs => {
+            let refs = refs::parse_packed(bytes, hash)?;
+            let digest = refs::digest(&refs);
+            Ok((Meaning::Refs(refs), digest))
+        }
+        Kind::Index => {
+            let index = Index::parse(bytes, hash)?;
+            index.check()?;
+            let digest = index.digest();
+            Ok((Meaning::Index(Box::new(index)), digest))
+        }
+    }
+}
