@@ -2,8 +2,9 @@
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
-use super::layout::{HOME, TOOLS};
+use super::layout::{HOME, ROOT_HOME, TOOLS};
 use crate::agent::AgentProfile;
+use crate::exec::User;
 use crate::record::Record;
 
 /// Where the egress proxy listens inside. All of 127/8 is local without any set-up; this address is not 127.0.0.1 and
@@ -14,9 +15,7 @@ pub(super) const PROXY: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::
 pub(super) fn base(record: &Record) -> Vec<(String, String)> {
     let proxy = format!("http://{PROXY}");
     let no_proxy = "localhost,127.0.0.1,::1,.localhost";
-    let path = format!(
-        "{HOME}/.local/bin:{HOME}/.cargo/bin:{TOOLS}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-    );
+    let path = format!("{HOME}/.local/bin:{HOME}/.cargo/bin:{}", system_path());
     let standard = [
         ("HOME", HOME),
         ("USER", "agent"),
@@ -45,4 +44,25 @@ pub(super) fn base(record: &Record) -> Vec<(String, String)> {
     let agent = AgentProfile::find(record.agent.as_str()).map_or(&[][..], |profile| profile.env);
     let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
     standard.into_iter().map(own).chain(agent.iter().map(|&(name, value, _reason)| own((name, value)))).collect()
+}
+
+/// What a command of another user has instead.
+pub(super) fn of(user: User) -> Vec<(&'static str, String)> {
+    match user {
+        User::Agent | User::Ids { .. } => Vec::new(),
+        User::Root => vec![
+            ("HOME", ROOT_HOME.to_owned()),
+            ("USER", "root".to_owned()),
+            ("LOGNAME", "root".to_owned()),
+            // Without what the agent may have left in its own prefixes.
+            ("PATH", system_path()),
+            ("NPM_CONFIG_PREFIX", "/usr/local".to_owned()),
+            // Nobody is there to ask.
+            ("DEBIAN_FRONTEND", "noninteractive".to_owned()),
+        ],
+    }
+}
+
+fn system_path() -> String {
+    format!("{TOOLS}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
 }

@@ -1,69 +1,131 @@
 //! The sandbox's /etc: generated, plus an allow-list of the host's files.
+//!
+//! Where the sandbox has a root of its own, that may change it, in a layer that lives as long as the sandbox, and the agent
+//! may not. Elsewhere nobody could, and it is part of the read-only root.
 
 use std::fs;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
-use loopbox_init::sandbox::{AGENT_ID, Access, Entry};
+use loopbox_init::sandbox::{Access, Entry};
 
+use super::ground::{self, Ground};
+use super::layout::OWN;
+use super::once::Filling;
+use super::{accounts, packages};
 use crate::record::Record;
+use crate::registry::SandboxDir;
 
-/// Files and directories of the host's /etc that are visible read-only, and why.
-const ALLOWED: [(&str, &str); 27] = [
-    ("alternatives", "Debian's links from generic to real commands"),
-    ("bash.bashrc", "what interactive shells expect"),
-    ("ca-certificates", "certificate authorities"),
+/// Files of the host's /etc that are visible, and why. Root of the sandbox gets copies, which it may replace.
+const FILES: [(&str, &str); 20] = [
+    ("adduser.conf", "which ids new accounts get"),
     ("ca-certificates.conf", "certificate authorities"),
     ("debian_version", "tells programs which system this is"),
-    ("fonts", "browsers in tests"),
     ("inputrc", "line editing"),
-    ("java-17-openjdk", "configuration that Java refuses to start without"),
-    ("java-21-openjdk", "configuration that Java refuses to start without"),
     ("ld.so.cache", "where shared libraries are"),
     ("ld.so.conf", "where shared libraries are"),
-    ("ld.so.conf.d", "where shared libraries are"),
     ("localtime", "the time zone"),
+    ("login.defs", "which ids new accounts get"),
     ("lsb-release", "tells programs which system this is"),
     ("magic", "the file command"),
     ("mime.types", "types by file name"),
     ("mke2fs.conf", "making images in tests"),
     ("os-release", "tells programs which system this is"),
-    ("pki/tls/certs", "certificate authorities on Red Hat's systems"),
-    ("pki/ca-trust/extracted", "certificate authorities on Red Hat's systems"),
-    ("profile", "what login shells expect"),
     ("protocols", "names of protocols"),
+    ("python3/debian_config", "what compiles the modules of Python packages"),
     ("services", "names of ports"),
     ("shells", "which shells there are"),
-    ("ssl/certs", "certificate authorities; never ssl/private"),
     ("ssl/openssl.cnf", "what OpenSSL reads at its start"),
     ("timezone", "the time zone"),
+    ("ucf.conf", "how packages replace their configuration"),
 ];
 
-pub(super) fn entries(record: &Record) -> Vec<Entry> {
-    let mut entries: Vec<Entry> = ALLOWED.iter().filter_map(|(name, _reason)| allowed(name)).collect();
-    let hostname = record.name.as_str();
-    let files = [
-        ("passwd", passwd()),
-        ("group", group()),
-        ("hosts", format!("127.0.0.1 localhost {hostname}\n::1 localhost ip6-localhost ip6-loopback\n")),
-        ("hostname", format!("{hostname}\n")),
-        // Only what goes through the egress proxy is resolved, on the host's side.
-        ("resolv.conf", "nameserver 127.0.0.1\noptions attempts:1 timeout:1\n".to_owned()),
-        (
-            "nsswitch.conf",
-            "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n".to_owned(),
-        ),
-        ("machine-id", format!("{}\n", machine_id(record))),
-        ("gitconfig", gitconfig(record)),
-    ];
-    entries.extend(files.into_iter().map(|(name, content)| Entry::File {
-        target: Path::new("/etc").join(name),
-        content,
-        mode: 0o644,
-    }));
+/// Directories of the host's /etc that are visible, and why.
+const DIRECTORIES: [(&str, &str); 9] = [
+    ("alternatives", "Debian's links from generic to real commands"),
+    ("ca-certificates", "certificate authorities"),
+    ("fonts", "browsers in tests"),
+    ("java-17-openjdk", "configuration that Java refuses to start without"),
+    ("java-21-openjdk", "configuration that Java refuses to start without"),
+    ("ld.so.conf.d", "where shared libraries are"),
+    ("pki/ca-trust/extracted", "certificate authorities on Red Hat's systems"),
+    ("pki/tls/certs", "certificate authorities on Red Hat's systems"),
+    ("ssl/certs", "certificate authorities; never ssl/private"),
+];
+
+/// What is the same in every sandbox.
+const FIXED: [(&str, &str); 3] = [
+    ("nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n"),
+    ("profile", PROFILE),
+    ("bash.bashrc", BASHRC),
+];
+
+/// Files that are made at each start from what the sandbox is by then; /etc has links to them.
+const CURRENT: [&str; 5] = ["gitconfig", "hostname", "hosts", "machine-id", "resolv.conf"];
+
+/// The entries of /etc: over `ground` where the sandbox has a root of its own.
+pub(super) fn entries(dir: &SandboxDir, record: &Record, ground: Option<&Ground>) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    if let Some(ground) = ground {
+        entries.push(Entry::Overlay {
+            lower: ground.etc(),
+            layer: dir.join("layer").join("etc"),
+            target: "/etc".into(),
+        });
+    } else {
+        let host = names().filter_map(visible);
+        let fixed = FIXED.map(|(name, content)| (name, content.to_owned()));
+        let accounts = [("passwd", accounts::passwd(false)), ("group", accounts::group(false))];
+        let made = fixed.into_iter().chain(accounts);
+        entries.extend(host.chain(made.map(|(name, content)| file(Path::new("/etc").join(name), content))));
+        entries.extend(CURRENT.map(|name| Entry::Symlink { target: Path::new("/etc").join(name), to: current(name) }));
+    }
+    entries.extend(CURRENT.map(|name| file(current(name), content(name, record))));
     entries
 }
 
-fn allowed(name: &str) -> Option<Entry> {
+/// Fills the /etc that sandboxes with a root begin with.
+pub(super) fn fill(etc: &Filling) -> io::Result<()> {
+    for name in names() {
+        ground::copy(&Path::new("/etc").join(name), etc, Path::new(name), &|_content| true)?;
+    }
+    let accounts = [("passwd", accounts::passwd(true)), ("group", accounts::group(true))];
+    let fixed = FIXED.map(|(name, content)| (name, content.to_owned()));
+    for (name, content) in fixed.into_iter().chain(accounts) {
+        etc.file(name, content.as_bytes(), 0o644)?;
+    }
+    for name in CURRENT {
+        etc.link(name, &current(name))?;
+    }
+    packages::fill_etc(etc)
+}
+
+/// The host's files and directories that it is filled with.
+pub(super) fn taken() -> impl Iterator<Item = PathBuf> {
+    names().map(|name| Path::new("/etc").join(name))
+}
+
+fn names() -> impl Iterator<Item = &'static str> {
+    FILES.iter().chain(&DIRECTORIES).map(|(name, _reason)| *name)
+}
+
+fn current(name: &str) -> PathBuf {
+    Path::new(OWN).join("etc").join(name)
+}
+
+fn content(name: &str, record: &Record) -> String {
+    let hostname = record.name.as_str();
+    match name {
+        "gitconfig" => gitconfig(record),
+        "hostname" => format!("{hostname}\n"),
+        "hosts" => format!("127.0.0.1 localhost {hostname}\n::1 localhost ip6-localhost ip6-loopback\n"),
+        "machine-id" => format!("{}\n", machine_id(record)),
+        // Only what goes through the egress proxy is resolved, on the host's side.
+        _ => "nameserver 127.0.0.1\noptions attempts:1 timeout:1\n".to_owned(),
+    }
+}
+
+fn visible(name: &str) -> Option<Entry> {
     let path = Path::new("/etc").join(name);
     let metadata = fs::symlink_metadata(&path).ok()?;
     Some(if metadata.is_symlink() {
@@ -73,17 +135,24 @@ fn allowed(name: &str) -> Option<Entry> {
     })
 }
 
-fn passwd() -> String {
-    format!(
-        "root:x:0:0:root:/root:/bin/bash\n\
-         agent:x:{AGENT_ID}:{AGENT_ID}:agent:/home/agent:/bin/bash\n\
-         nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
-    )
+fn file(target: PathBuf, content: String) -> Entry {
+    Entry::File { target, content, mode: 0o644 }
 }
 
-fn group() -> String {
-    format!("root:x:0:\ntty:x:5:\nagent:x:{AGENT_ID}:\nnogroup:x:65534:\n")
-}
+/// What login shells read. The host's own would set a PATH without the sandbox's tools, and may hold variables that are
+/// not for the inside.
+const PROFILE: &str = r#"# Made by loopbox: the environment is as the command was given it.
+if [ "${BASH_VERSION-}" ] && [ -r /etc/bash.bashrc ]; then . /etc/bash.bashrc; fi
+for script in /etc/profile.d/*.sh; do if [ -r "$script" ]; then . "$script"; fi; done
+unset script
+"#;
+
+/// What interactive shells read.
+const BASHRC: &str = r#"# Made by loopbox.
+case $- in *i*) ;; *) return ;; esac
+shopt -s checkwinsize
+PS1='\u@\h:\w\$ '
+"#;
 
 /// An id of the sandbox's own, as systemd writes them: 32 hexadecimal digits.
 fn machine_id(record: &Record) -> String {
@@ -152,7 +221,7 @@ mod tests {
 
     #[test]
     fn nothing_secret_is_on_the_list() {
-        for (name, _) in ALLOWED {
+        for name in names() {
             for secret in ["shadow", "private", "ssh", "machine-id", "sudoers", "passwd", "docker"] {
                 assert!(!name.contains(secret), "{name}");
             }

@@ -71,6 +71,7 @@ fn translate(record: &Record, runtime: &Runtime, request: ExecRequest) -> Result
     }
     let mut env: BTreeMap<OsString, OsString> = BTreeMap::new();
     env.extend(runtime.env.iter().map(|(name, value)| (name.into(), value.into())));
+    env.extend(super::env::of(request.user).into_iter().map(|(name, value)| (name.into(), value.into())));
     env.extend(record.settings.env.iter().map(|(name, value)| (name.into(), value.into())));
     if request.tty.is_some() {
         env.insert("TERM".into(), "xterm-256color".into());

@@ -5,14 +5,19 @@ use std::path::{Path, PathBuf};
 
 use loopbox_init::sandbox::{Access, Entry, IdMap};
 
-use super::etc;
+use super::ground::Ground;
+use super::{etc, packages, stubs};
 use crate::agent::Tools;
 use crate::record::Record;
 use crate::registry::SandboxDir;
 
 /// The private home of every sandbox.
 pub(super) const HOME: &str = "/home/agent";
-/// Where the host's agents get their links; read-only, and on the PATH.
+/// The home of the sandbox's root.
+pub(super) const ROOT_HOME: &str = "/root";
+/// What loopbox puts inside for itself; made at each start, and read-only for everybody.
+pub(super) const OWN: &str = "/opt/loopbox";
+/// Where the host's agents get their links; on the PATH.
 pub(super) const TOOLS: &str = "/opt/loopbox/bin";
 
 /// System directories that get a private copy-on-write layer; those that are links on the host are links inside.
@@ -41,21 +46,41 @@ const DEV_LINKS: [(&str, &str); 5] = [
 const SYS: [&str; 1] = ["/sys/devices/system/cpu"];
 
 /// The whole file system of a sandbox, in the order in which it is put together.
-pub(super) fn entries(dir: &SandboxDir, record: &Record, ids: IdMap) -> Vec<Entry> {
+pub(super) fn entries(dir: &SandboxDir, record: &Record, ids: IdMap, ground: Option<&Ground>) -> Vec<Entry> {
     let mut entries = system(dir);
     entries.extend(devices());
     entries.push(Entry::Proc);
     entries.extend(SYS.iter().filter(|path| Path::new(path).exists()).map(|path| read_only(Path::new(path))));
-    entries.extend(etc::entries(record));
-    entries.extend(private(dir));
+    entries.extend(private(dir, ground));
+    entries.extend(etc::entries(dir, record, ground));
     entries.extend(tools_entries(&record.tools, ids));
+    entries.extend(stubs::entries(ids));
     entries.extend(workspace(record, ids));
     entries
 }
 
-/// The layers that [`entries`] names, as directories below `layer/`.
-pub(super) fn layers() -> Vec<PathBuf> {
-    system_dirs().map(|dir| PathBuf::from(layer_name(dir))).collect()
+/// Whether there is a root inside, who can change the system.
+pub(super) fn has_root(ids: IdMap) -> bool {
+    matches!(ids, IdMap::Range { .. })
+}
+
+/// The directories that have a private copy-on-write layer inside.
+pub(super) fn layered(ids: IdMap) -> Vec<PathBuf> {
+    let mut dirs: Vec<PathBuf> = system_dirs().map(Path::to_owned).collect();
+    if has_root(ids) {
+        dirs.extend([PathBuf::from("/etc"), PathBuf::from("/var")].into_iter().chain(packages::layers()));
+    }
+    dirs
+}
+
+/// Where the private layer over that directory of the host's is kept.
+pub(super) fn layer(dir: &SandboxDir, of: &Path) -> PathBuf {
+    dir.join("layer").join(of.to_string_lossy().trim_start_matches('/').replace('/', "-"))
+}
+
+/// A directory of the host's with its private layer.
+pub(super) fn overlay(dir: &SandboxDir, path: &Path) -> Entry {
+    Entry::Overlay { lower: path.to_owned(), layer: layer(dir, path), target: path.to_owned() }
 }
 
 fn system_dirs() -> impl Iterator<Item = &'static Path> {
@@ -70,15 +95,10 @@ fn system(dir: &SandboxDir) -> Vec<Entry> {
         }
     }
     for path in system_dirs() {
-        let layer = dir.join("layer").join(layer_name(path));
-        entries.push(Entry::Overlay { lower: path.to_owned(), layer, target: path.to_owned() });
+        entries.push(overlay(dir, path));
         entries.extend(mounts_below(path).iter().map(|below| read_only(below)));
     }
     entries
-}
-
-fn layer_name(dir: &Path) -> String {
-    dir.to_string_lossy().trim_start_matches('/').replace('/', "-")
 }
 
 /// An overlay does not reach what is mounted below its lower directory.
@@ -102,17 +122,29 @@ fn devices() -> Vec<Entry> {
     entries
 }
 
-fn private(dir: &SandboxDir) -> Vec<Entry> {
-    vec![
-        Entry::Bind { source: dir.join("home"), target: HOME.into(), access: Access::ReadWrite },
-        Entry::Bind { source: dir.join("layer").join("var"), target: "/var".into(), access: Access::ReadWrite },
+fn private(dir: &SandboxDir, ground: Option<&Ground>) -> Vec<Entry> {
+    let own = |source: PathBuf, target: &str| Entry::Bind { source, target: target.into(), access: Access::ReadWrite };
+    let layer = dir.join("layer");
+    let mut entries = vec![
+        own(dir.join("home"), HOME),
         Entry::Tmpfs { target: "/tmp".into(), mode: 0o1777, size: None },
         Entry::Tmpfs { target: "/run".into(), mode: 0o755, size: None },
         Entry::Dir { target: "/run/lock".into(), mode: 0o1777 },
-        Entry::Dir { target: "/root".into(), mode: 0o755 },
         Entry::Dir { target: "/srv".into(), mode: 0o755 },
         Entry::Dir { target: "/mnt".into(), mode: 0o755 },
-    ]
+    ];
+    if let Some(ground) = ground {
+        entries.push(Entry::Overlay { lower: ground.var(), layer: layer.join("var"), target: "/var".into() });
+        entries.extend(packages::entries(dir));
+        entries.push(own(layer.join("root"), ROOT_HOME));
+        // Packages of other makers unpack there; what is loopbox's stays apart.
+        entries.push(own(layer.join("opt"), "/opt"));
+        entries.push(Entry::Tmpfs { target: OWN.into(), mode: 0o755, size: None });
+    } else {
+        entries.push(own(layer.join("var"), "/var"));
+        entries.push(Entry::Dir { target: ROOT_HOME.into(), mode: 0o755 });
+    }
+    entries
 }
 
 fn tools_entries(tools: &Tools, ids: IdMap) -> Vec<Entry> {

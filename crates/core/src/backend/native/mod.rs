@@ -4,6 +4,7 @@
 //! and starts loopbox-init in them as PID 1. `exec` connects to init's socket and passes pipes. Nothing of it needs the
 //! process that made the sandbox.
 
+mod accounts;
 mod cgroup;
 mod cpus;
 mod disk;
@@ -11,11 +12,15 @@ mod env;
 mod etc;
 mod exec;
 pub(crate) mod git;
+mod ground;
 mod ids;
 mod launch;
 mod layout;
 mod limits;
+mod once;
+mod packages;
 mod seen;
+mod stubs;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -31,6 +36,7 @@ pub(crate) use launch::{Answer, Instructions, helper as find_helper};
 pub(crate) use limits::LimitCgroup;
 
 use cgroup::Hierarchies;
+use ground::Ground;
 
 use super::{Backend, StartContext};
 use crate::agent::AgentProfile;
@@ -221,6 +227,7 @@ impl Backend for Native {
         let helper = self.helper(config)?;
         let files = disk::private(dir, record);
         prepare_files(dir, &files, record, native.ids)?;
+        let ground = layout::has_root(native.ids).then(|| Ground::of(&self.state)).transpose()?;
         require_attributes(&files.join("layer"))?;
         let disk = disk::of(dir, record);
         if let Some((disk, bytes)) = disk.as_ref().zip(record.settings.limits.disk_bytes) {
@@ -236,7 +243,7 @@ impl Backend for Native {
         }
         limits::enforce(&record.settings.limits, native)?;
         loopbox_init::failpoint!(config, "create.cgroup-made");
-        let mut entries = layout::entries(&files, record, native.ids);
+        let mut entries = layout::entries(&files, record, native.ids, ground.as_ref());
         seen::size_in_memory(&mut entries, &record.settings.limits);
         entries.extend(seen::cgroups(native));
         git::prepare(dir, record)?;
@@ -367,26 +374,25 @@ fn prepare_files(own: &SandboxDir, dir: &SandboxDir, record: &Record, ids: IdMap
         IdMap::Single { .. } => (None, None),
     };
     let supervisor = ids::supervisor(ids);
-    for layer in layout::layers() {
-        for part in ["", "upper", "work"] {
-            make_owned(&dir.join("layer").join(&layer).join(part), 0o755, root)?;
-        }
+    make_private_dir(&dir.join("layer"))?;
+    for path in layout::layered(ids) {
+        once::make(&layout::layer(dir, &path), 0o755, root, |layer| {
+            ["upper", "work"].iter().try_for_each(|part| layer.dir(part, 0o755))?;
+            if layout::has_root(ids) { packages::fill_layer(&path, layer) } else { Ok(()) }
+        })?;
     }
-    let var = dir.join("layer").join("var");
-    for (part, mode) in [("", 0o755), ("lib", 0o755), ("cache", 0o755), ("log", 0o755), ("tmp", 0o1777)] {
-        make_owned(&var.join(part), mode, root)?;
+    if layout::has_root(ids) {
+        once::make(&dir.join("layer").join("opt"), 0o755, root, |_| Ok(()))?;
+        once::make(&dir.join("layer").join("root"), 0o700, root, |_| Ok(()))?;
+    } else {
+        once::make(&dir.join("layer").join("var"), 0o755, root, |var| {
+            let parts = [("lib", 0o755), ("cache", 0o755), ("log", 0o755), ("tmp", 0o1777)];
+            parts.into_iter().try_for_each(|(part, mode)| var.dir(part, mode))
+        })?;
     }
     make_owned(&own.run(), 0o700, supervisor)?;
     make_owned(&own.logs(), 0o700, supervisor)?;
-    let home = dir.join("home");
-    if !home.exists() {
-        // Made under another name first: a home that exists has all its seeds.
-        let making = dir.join("home.new");
-        make_owned(&making, 0o700, agent)?;
-        seed(&making, record, agent)?;
-        fs::rename(&making, &home).map_err(|error| Error::io("making the private home", error))?;
-    }
-    Ok(())
+    once::make(&dir.join("home"), 0o700, agent, |home| seed(home, record))
 }
 
 /// An overlay keeps its notes in extended attributes. Where there are none it can be mounted, and then fails to remove
@@ -403,20 +409,14 @@ fn require_attributes(layer: &Path) -> Result<()> {
 }
 
 /// Writes the files with which the agent's first-run questions are answered.
-fn seed(home: &Path, record: &Record, owner: Option<u32>) -> Result<()> {
+fn seed(home: &once::Filling, record: &Record) -> std::io::Result<()> {
     let Some(profile) = AgentProfile::find(record.agent.as_str()) else { return Ok(()) };
     // JSON's escapes are also those of TOML's basic strings, for everything that a path can hold.
     let quoted = serde_json::to_string(&record.workspace.canonical.to_string_lossy()).unwrap_or_default();
     for seed in profile.seeds {
-        let path = home.join(seed.path);
-        if let Some(parent) = path.parent().filter(|parent| *parent != home) {
-            make_owned(parent, 0o700, owner)?;
-        }
         let content = seed.content.replace("{workspace}", quoted.trim_matches('"'));
-        fs::write(&path, content)
-            .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o600)))
-            .and_then(|()| chown(&path, owner, owner))
-            .map_err(|error| Error::io(format!("writing {}", path.display()), error))?;
+        home.parents(seed.path.as_ref(), 0o700)?;
+        home.file(seed.path, content.as_bytes(), 0o600)?;
     }
     Ok(())
 }
