@@ -79,6 +79,11 @@ pub(super) fn attach(tree: BorrowedFd<'_>, target: BorrowedFd<'_>) -> Result<(),
     )
 }
 
+/// Puts a detached mount on top of the directory or file at `path` below `at`. No symbolic link at its end is followed.
+pub(super) fn attach_at(tree: BorrowedFd<'_>, at: BorrowedFd<'_>, path: &Path) -> Result<(), Errno> {
+    move_mount(tree, c"", at, path, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+}
+
 /// A new file system of that type, with `key=value` options (`None` is a flag).
 pub(super) fn new_filesystem(
     kind: &str,

@@ -20,16 +20,16 @@ const READ_ONLY: [(&str, &str); 5] = [
     ("fs", "configures the host's file systems"),
 ];
 
-/// What looks empty, and why. What programs ask about the machine stays: cpuinfo, meminfo, stat, loadavg, uptime,
+/// What looks empty, and why; directories end with a slash. What programs ask about the machine stays: cpuinfo, meminfo, stat, loadavg, uptime,
 /// version, filesystems, mounts, net, sysvipc, pressure.
 const HIDDEN: [(&str, &str); 25] = [
-    ("acpi", "configures the host's power"),
-    ("asound", "the host's sound devices"),
+    ("acpi/", "configures the host's power"),
+    ("asound/", "the host's sound devices"),
     ("cmdline", "how the host was booted: its disks, sometimes passwords"),
     ("config.gz", "what the kernel was built with, for choosing an attack"),
     ("diskstats", "what the host's disks do, and how many there are"),
-    ("driver", "the host's devices"),
-    ("dynamic_debug", "switches the kernel's messages"),
+    ("driver/", "the host's devices"),
+    ("dynamic_debug/", "switches the kernel's messages"),
     ("interrupts", "tells when keys are pressed and packets come"),
     ("iomem", "where the host's hardware lies in memory"),
     ("ioports", "where the host's hardware lies"),
@@ -43,7 +43,7 @@ const HIDDEN: [(&str, &str); 25] = [
     ("partitions", "the host's disks"),
     ("sched_debug", "the host's processes"),
     ("schedstat", "how busy the host's processors are, to the nanosecond"),
-    ("scsi", "configures the host's disks"),
+    ("scsi/", "configures the host's disks"),
     ("slabinfo", "how the kernel's memory lies, for building an attack"),
     ("swaps", "the host's disks"),
     ("timer_list", "the host's processes"),
@@ -64,13 +64,21 @@ pub(super) fn protect(root: BorrowedFd<'_>) -> Result<(), LaunchError> {
     }
     let step = "making what hides parts of /proc";
     let (file, directory) = empty(root).step(step)?;
+    let mut over = [None, None];
     for (name, _reason) in HIDDEN {
         let path = PathBuf::from("proc").join(name);
-        let Ok(point) = open_path(root, &path) else { continue };
-        let over = if mount::is_directory(point.as_fd()).on("looking at", &path)? { &directory } else { &file };
-        // A clone of a read-only mount is one, too.
-        let tree = clone_of(over.as_fd()).on("hiding", &path)?;
-        mount::attach(tree.as_fd(), point.as_fd()).on("hiding", &path)?;
+        let is_directory = name.ends_with('/');
+        let spare = &mut over[usize::from(is_directory)];
+        // A clone of a read-only mount is one, too. It is kept where there is nothing to hide.
+        let tree = match spare.take() {
+            Some(tree) => tree,
+            None => clone_of(if is_directory { &directory } else { &file }.as_fd()).on("hiding", &path)?,
+        };
+        match mount::attach_at(tree.as_fd(), root, &path) {
+            Ok(()) => {}
+            Err(Errno::NOENT) => *spare = Some(tree),
+            Err(errno) => return Err(LaunchError::new(format!("hiding {}", path.display()), errno)),
+        }
     }
     drop((file, directory));
     rustix::mount::unmount(

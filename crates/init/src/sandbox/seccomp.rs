@@ -9,11 +9,16 @@
 //!   all others ───────────────────────────▶ allowed; from Linux 5.11 on, the kernel asks no more for these
 //! ```
 //!
+//! The numbers are searched, not gone through: a kernel that remembers tries each of them once, at every create, and one
+//! that does not asks at every call.
+//!
 //! A filter cannot look at the flags of clone3, which lie in memory. So commands do without it, and the C library falls
 //! back to clone. PID 1 needs it, for a cgroup to be born in: it passes a secret in the arguments that clone3 ignores.
 
 mod calls;
 mod program;
+
+use std::collections::BTreeMap;
 
 use rustix::io::Errno;
 
@@ -79,27 +84,36 @@ fn compile(filter: CallFilter, key: Option<&CloneKey>) -> Program {
         then.when_equal(SKIPPED, |then| then.finish(Action::Allow));
         then.finish(Action::Errno(libc::ENOSYS));
     });
+    let rules: Vec<(u32, Program)> = rules(filter, key).into_iter().collect();
+    program.search(&rules, Action::Allow);
+    program
+}
+
+/// What becomes of each call that is not simply allowed, by its number.
+fn rules(filter: CallFilter, key: Option<&CloneKey>) -> BTreeMap<u32, Program> {
+    let mut rules = BTreeMap::new();
+    for Denied { calls, errno, .. } in DENIED.iter().chain(DENIED_HERE).filter(|rule| filter.applies(rule.when)) {
+        for &call in *calls {
+            rules.insert(number(call), Program::of(|then| then.finish(Action::Errno(*errno))));
+        }
+    }
+    for Inspected { call, checks, .. } in INSPECTED.iter().filter(|rule| filter.applies(rule.when)) {
+        let judged = Program::of(|then| {
+            checks.iter().for_each(|check| then.check(check));
+            then.finish(Action::Allow);
+        });
+        rules.insert(number(*call), judged);
+    }
     if !filter.nesting {
-        program.when_equal(number(Sysno::clone3), |then| {
+        let guests = Program::of(|then| {
             if let Some(key) = key {
                 then.when_key(key.words(), |then| then.finish(Action::Allow));
             }
             then.finish(Action::Errno(libc::ENOSYS));
         });
+        rules.insert(number(Sysno::clone3), guests);
     }
-    for Inspected { call, checks, .. } in INSPECTED.iter().filter(|rule| filter.applies(rule.when)) {
-        program.when_equal(number(*call), |then| {
-            checks.iter().for_each(|check| then.check(check));
-            then.finish(Action::Allow);
-        });
-    }
-    for Denied { calls, errno, .. } in DENIED.iter().chain(DENIED_HERE).filter(|rule| filter.applies(rule.when)) {
-        for &call in *calls {
-            program.when_equal(number(call), |then| then.finish(Action::Errno(*errno)));
-        }
-    }
-    program.finish(Action::Allow);
-    program
+    rules
 }
 
 impl CallFilter {

@@ -1,9 +1,11 @@
 //! What a warm exec costs beside a process that is spawned and waited for, both in turn. Prints; budgets are for
 //! `cargo xtask bench`.
 
+use crate::sandbox::Sandbox;
 use crate::streams::StreamProcess;
 use crate::support::{Guest, Outcome, Tree};
 use loopbox_init::protocol::{Start, Status};
+use loopbox_init::sandbox::Confinement;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -15,6 +17,9 @@ async fn a_warm_exec_beside_a_plain_spawn() {
         let guest = Guest::new(tree);
         measure(&format!("{tree:?}"), async || guest.run(Start::new(["/bin/true"])).await).await;
     }
+    // The same in a whole sandbox, with the kernel's refusals on.
+    let sandbox = Sandbox::new(&Confinement::default());
+    measure("sandbox", async || sandbox.run(Start::new(["/bin/true"])).await).await;
     let stream = StreamProcess::new();
     measure("stream", async || Outcome::of(stream.guest.exec(Start::new(["/bin/true"])).unwrap()).await).await;
 }

@@ -36,10 +36,32 @@ impl Action {
 }
 
 /// Instructions, in order.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Program(Vec<libc::sock_filter>);
 
+/// As many numbers are compared one after the other.
+const FEW: usize = 3;
+
 impl Program {
+    pub(super) fn of(build: impl FnOnce(&mut Self)) -> Self {
+        let mut program = Self::default();
+        build(&mut program);
+        program
+    }
+
+    /// Runs what `rules`, ordered by number, have for the accumulator, and ends as `otherwise` says if that is nothing.
+    pub(super) fn search(&mut self, rules: &[(u32, Self)], otherwise: Action) {
+        if rules.len() > FEW {
+            let (lower, upper) = rules.split_at(rules.len() / 2);
+            self.when_above(upper[0].0 - 1, |then| then.search(upper, otherwise));
+            return self.search(lower, otherwise);
+        }
+        for (number, rule) in rules {
+            self.when_equal(*number, |then| then.0.extend_from_slice(&rule.0));
+        }
+        self.finish(otherwise);
+    }
+
     pub(super) fn instructions(&self) -> &[libc::sock_filter] {
         &self.0
     }
@@ -87,14 +109,11 @@ impl Program {
                 }
             }
             Check::OneOf { word, values, errno } => {
-                let mut refused = Self::default();
-                refused.finish(Action::Errno(errno));
+                let mut refused = Self::of(|then| then.finish(Action::Errno(errno)));
                 self.load_word(word);
                 // From the last to the first: each value skips all that follows.
                 for &value in values.iter().rev() {
-                    let mut before = Self::default();
-                    before.guarded(EQUAL, value, false, |then| then.0.append(&mut refused.0));
-                    refused = before;
+                    refused = Self::of(|before| before.when_different(value, |then| then.0.append(&mut refused.0)));
                 }
                 self.0.append(&mut refused.0);
             }
@@ -135,8 +154,7 @@ impl Program {
     }
 
     fn guarded(&mut self, test: u32, value: u32, wanted: bool, body: impl FnOnce(&mut Self)) {
-        let mut inner = Self::default();
-        body(&mut inner);
+        let mut inner = Self::of(body);
         let length = inner.0.len();
         if let Ok(skip) = u8::try_from(length) {
             self.push_test(test, value, if wanted { (0, skip) } else { (skip, 0) });
