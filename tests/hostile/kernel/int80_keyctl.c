@@ -1,0 +1,17 @@
+/* Asks for its keyring by `int 0x80`.
+ * Matters: the numbers of 32-bit calls differ; a filter that compares numbers judges another call than the one that is made.
+ * Held by: seccomp looks at the architecture, and kills.
+ * machine: x86_64
+ * may-lack: a kernel without 32-bit calls */
+#include "hostile.h"
+
+int main(void) {
+#ifdef __x86_64__
+    int result;
+    __asm__ volatile("int $0x80" : "=a"(result) : "a"(288), "b"(0), "c"(-3), "d"(0) : "memory", "r8", "r9", "r10", "r11");
+    errno = result < 0 ? -result : 0;
+    return reached("int80_keyctl", result < 0 ? -1 : result);
+#else
+    return verdict(COULD_NOT_TRY, "not this machine");
+#endif
+}

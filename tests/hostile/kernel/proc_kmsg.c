@@ -1,0 +1,15 @@
+/* Opens the log of the kernel.
+ * Matters: tells addresses, and takes messages from the host.
+ * Held by: a mask over the file; it belongs to host root, who is not among the mapped ids.
+ * control: root */
+#include "hostile.h"
+
+int main(void) {
+    static const char *const files[] = {"/proc/kmsg"};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        if (open(files[i], O_RDONLY | O_NONBLOCK) >= 0) {
+            return verdict(GOT_THROUGH, "%s", files[i]);
+        }
+    }
+    return verdict(HELD, "%s", strerror(errno));
+}
