@@ -16,6 +16,7 @@ mod exec;
 mod expiry;
 mod fault;
 mod git;
+mod git_guard;
 mod guard;
 mod host_mode;
 mod hostile;

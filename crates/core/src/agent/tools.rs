@@ -24,6 +24,10 @@ const SYSTEM: [&str; 6] = ["/usr", "/bin", "/sbin", "/lib", "/lib64", "/nix/stor
 /// their projects expect.
 const COMPANIONS: [&str; 5] = ["node", "npm", "npx", "bun", "bunx"];
 
+/// The parts of a Rust toolchain. A machine usually has it in a home, behind rustup, of which the default toolchain alone is
+/// made visible: a directory that holds programs and libraries only.
+const RUST: [&str; 7] = ["cargo", "cargo-clippy", "cargo-fmt", "clippy-driver", "rustc", "rustdoc", "rustfmt"];
+
 /// Scripts that choose a version at each call, and what to put on the PATH instead.
 const SHIMS: [(&str, &str); 4] = [
     ("/.volta/bin/", "`volta which NAME` tells the executable behind it"),
@@ -70,6 +74,13 @@ impl Tools {
         for companion in COMPANIONS {
             // A companion that cannot be shown is no reason to refuse the agent.
             if let Some(Ok(found)) = search.find(companion) {
+                let _unusable = search.add(found, &mut tools);
+            }
+        }
+        for part in RUST {
+            if let Some(Ok(found)) = search.find(part)
+                && let Some(found) = behind_rustup(found)
+            {
                 let _unusable = search.add(found, &mut tools);
             }
         }
@@ -186,6 +197,21 @@ fn package_root(path: &Path) -> PathBuf {
     }
 }
 
+/// What rustup runs for one of its commands, by the default that its settings name; any other tool is itself.
+fn behind_rustup(tool: Tool) -> Option<Tool> {
+    if tool.path.file_name() != Some(OsStr::new("rustup")) {
+        return Some(tool);
+    }
+    // Where rustup keeps both unless it is told otherwise: HOME/.cargo/bin/rustup and HOME/.rustup.
+    let cargo = tool.path.parent()?.parent().filter(|_| tool.path.ends_with(".cargo/bin/rustup"))?;
+    let rustup = cargo.with_file_name(".rustup");
+    let settings = fs::read_to_string(rustup.join("settings.toml")).ok()?;
+    let name = settings.lines().find_map(|line| line.strip_prefix("default_toolchain = "))?.trim_matches('"');
+    let path = rustup.join("toolchains").join(name).join("bin").join(&tool.name);
+    // A linked toolchain may lie anywhere.
+    (fs::canonicalize(&path).ok()? == path).then_some(Tool { path, ..tool })
+}
+
 /// The interpreter that a script's first line asks for, as a name to look up.
 fn interpreter(path: &Path) -> Option<String> {
     let mut head = [0_u8; 256];
@@ -244,6 +270,27 @@ mod tests {
         assert!(tools.visible.contains(&root.join("node")));
         let names: Vec<_> = tools.commands.iter().map(|tool| tool.name.as_str()).collect();
         assert!(names.contains(&"claude") && names.contains(&"node"), "{names:?}");
+    }
+
+    #[test]
+    fn of_rustup_only_the_default_toolchain_is_visible() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = fs::canonicalize(dir.path()).unwrap();
+        let toolchain = home.join(".rustup/toolchains/stable-x");
+        for path in [home.join(".cargo/bin/rustup"), toolchain.join("bin/cargo"), toolchain.join("bin/rustc")] {
+            executable(&path, "ELF");
+        }
+        fs::create_dir_all(toolchain.join("lib")).unwrap();
+        for name in ["cargo", "rustc", "rustfmt"] {
+            symlink("rustup", home.join(".cargo/bin").join(name)).unwrap();
+        }
+        fs::write(home.join(".rustup/settings.toml"), "version = \"12\"\ndefault_toolchain = \"stable-x\"\n").unwrap();
+        let shell = AgentProfile::find("shell").unwrap();
+        let path = home.join(".cargo/bin");
+        let (tools, _) = Tools::find(shell, path.as_os_str(), Some(&home)).unwrap();
+        assert_eq!(tools.visible.into_iter().collect::<Vec<_>>(), [toolchain.clone()]);
+        let paths: Vec<_> = tools.commands.into_iter().map(|tool| tool.path).collect();
+        assert_eq!(paths, [toolchain.join("bin/cargo"), toolchain.join("bin/rustc")]);
     }
 
     #[test]

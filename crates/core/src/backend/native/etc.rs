@@ -148,11 +148,11 @@ unset script
 "#;
 
 /// What interactive shells read.
-const BASHRC: &str = r#"# Made by loopbox.
+const BASHRC: &str = r"# Made by loopbox.
 case $- in *i*) ;; *) return ;; esac
 shopt -s checkwinsize
 PS1='\u@\h:\w\$ '
-"#;
+";
 
 /// An id of the sandbox's own, as systemd writes them: 32 hexadecimal digits.
 fn machine_id(record: &Record) -> String {

@@ -248,7 +248,7 @@ impl Backend for Native {
         entries.extend(seen::cgroups(native));
         git::prepare(dir, record)?;
         entries.extend(git::entries(dir, record, native.ids));
-        entries.extend(guard::prepare(dir, record, native.ids)?);
+        entries.extend(guard::prepare(dir, record, native.ids, &helper)?);
         loopbox_init::failpoint!(config, "create.guarded");
         let spec = SandboxSpec {
             hostname: record.name.to_string(),
@@ -383,7 +383,8 @@ fn prepare_files(own: &SandboxDir, dir: &SandboxDir, record: &Record, ids: IdMap
     }
     if layout::has_root(ids) {
         once::make(&dir.join("layer").join("opt"), 0o755, root, |_| Ok(()))?;
-        once::make(&dir.join("layer").join("root"), 0o700, root, |_| Ok(()))?;
+        // For all to pass: the host's tools and the workspace may lie below the host's /root.
+        once::make(&dir.join("layer").join("root"), 0o755, root, |_| Ok(()))?;
     } else {
         once::make(&dir.join("layer").join("var"), 0o755, root, |var| {
             let parts = [("lib", 0o755), ("cache", 0o755), ("log", 0o755), ("tmp", 0o1777)];

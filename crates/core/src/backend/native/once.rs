@@ -46,7 +46,7 @@ impl Filling {
                 fs::remove_dir_all(&self.path)?;
                 self.dir("", mode)
             }
-            made => made,
+            begun => begun,
         }
     }
 
