@@ -22,6 +22,7 @@ mod host_mode;
 mod hostile;
 mod input;
 mod lifecycle;
+mod limits;
 mod must_work;
 mod names;
 mod options;

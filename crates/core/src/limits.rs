@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 const MIN_MEMORY: u64 = 16 << 20;
 
 /// The kernel hands out processor time in slices; below this a command stands still for seconds.
-const MIN_CPUS: f64 = 0.01;
+const MIN_CPUS: f64 = 0.05;
 
 /// A command with a pipe or two, beside the sandbox's own init.
 const MIN_PIDS: u64 = 8;
@@ -66,7 +66,7 @@ impl Limits {
         }
         // Written so that NaN, which is neither above nor below anything, is refused.
         if let Some(cpus) = self.cpus.filter(|cpus| !(cpus.is_finite() && *cpus >= MIN_CPUS)) {
-            return Err(too_low("limits.cpus", cpus.to_string(), "0.01"));
+            return Err(too_low("limits.cpus", cpus.to_string(), "0.05"));
         }
         if let Some(pids) = self.pids.filter(|pids| *pids < MIN_PIDS) {
             return Err(too_low("limits.pids", pids.to_string(), "8"));

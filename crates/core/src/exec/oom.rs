@@ -61,7 +61,7 @@ mod tests {
     #[test]
     fn a_failed_command_is_told_that_memory_was_used_up() {
         let dir = tempfile::tempdir().unwrap();
-        let name = SandboxName::parse("a").unwrap();
+        let name = SandboxName::parse("box").unwrap();
         let versions = [
             ("memory.events", "low 0\nhigh 0\nmax 9\noom 2\noom_kill 1\noom_group_kill 0\n"),
             ("memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n"),

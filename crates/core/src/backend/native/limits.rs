@@ -324,3 +324,161 @@ fn counts_processes() -> bool {
     let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse().unwrap_or(0_u32));
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (5, 14)
 }
+
+#[cfg(test)]
+mod tests {
+    use loopbox_init::sandbox::IdMap;
+
+    use super::*;
+
+    /// Hierarchies as plain files, as far as they are read and written here.
+    struct Machine {
+        top: tempfile::TempDir,
+    }
+
+    impl Machine {
+        fn new(controllers: &str) -> Self {
+            let machine = Self { top: tempfile::tempdir().unwrap() };
+            for dir in ["unified", "unified/loopbox", "unified/loopbox/s-1", "memory/loopbox", "cpu/loopbox"] {
+                fs::create_dir_all(machine.path(dir)).unwrap();
+            }
+            fs::write(machine.path("unified/cgroup.controllers"), controllers).unwrap();
+            machine
+        }
+
+        fn path(&self, below: &str) -> PathBuf {
+            self.top.path().join(below)
+        }
+
+        fn read(&self, file: &str) -> String {
+            fs::read_to_string(self.path(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
+        }
+
+        fn unified(&self) -> Hierarchies {
+            let tree = Some(Cgroup { dir: self.path("unified/loopbox"), version: CgroupVersion::V2 });
+            let unified = Controllers { memory: true, cpu: true, pids: true };
+            Hierarchies { tree, unified, ..Hierarchies::default() }
+        }
+
+        fn hybrid(&self) -> Hierarchies {
+            let hierarchy = |name: &str, controllers: &str| {
+                Some(Hierarchy { dir: self.path(name).join("loopbox"), controllers: controllers.into() })
+            };
+            let (memory, cpu) = (hierarchy("memory", "memory"), hierarchy("cpu", "cpu,cpuacct"));
+            Hierarchies { unified: Controllers::default(), memory, cpu, ..self.unified() }
+        }
+
+        fn plan(&self, limits: &Limits, found: &Hierarchies) -> Result<NativeRecord> {
+            let plan = plan(limits, found, true, ("s-1", "1"), self.top.path())?;
+            Ok(NativeRecord {
+                ids: IdMap::Single { uid: 1, gid: 1 },
+                cgroup: found.tree.as_ref().map(|tree| Cgroup { dir: tree.dir.join("s-1"), version: tree.version }),
+                limit_cgroups: plan.cgroups,
+                cpus: plan.cpus,
+                git: None,
+            })
+        }
+    }
+
+    fn half() -> Limits {
+        Limits { memory_bytes: Some(64 << 20), cpus: Some(0.5), pids: Some(100), ..Limits::default() }
+    }
+
+    fn name() -> SandboxName {
+        SandboxName::parse("box").unwrap()
+    }
+
+    #[test]
+    fn the_unified_hierarchy_takes_every_limit() {
+        let machine = Machine::new("cpu memory pids\n");
+        let native = machine.plan(&half(), &machine.unified()).unwrap();
+        assert_eq!(native.limit_cgroups, []);
+        enforce(&half(), &native).unwrap();
+        let own = |file: &str| machine.read(&format!("unified/loopbox/s-1/{file}"));
+        assert_eq!(own("memory.max"), "67108864");
+        assert_eq!(own("memory.swap.max"), "0");
+        assert_eq!(own("cpu.max"), "50000 100000");
+        assert_eq!(own("pids.max"), "100");
+        assert_eq!(machine.read("unified/loopbox/cgroup.subtree_control"), "+memory +cpu +pids");
+        let by = means(&half(), &native);
+        assert_eq!(by.memory, [LimitMeans::CgroupV2]);
+        assert_eq!(by.cpus.first(), Some(&LimitMeans::CgroupV2));
+        let events = memory_events(&half(), &native).unwrap();
+        assert!(events.ends_with("unified/loopbox/s-1/memory.events"));
+    }
+
+    #[test]
+    fn a_hybrid_machine_takes_them_in_groups_of_their_own_which_the_plan_names() {
+        let machine = Machine::new("\n");
+        let native = machine.plan(&half(), &machine.hybrid()).unwrap();
+        let dirs: Vec<_> = native.limit_cgroups.iter().map(|group| group.dir.clone()).collect();
+        assert_eq!(dirs, [machine.path("memory/loopbox/s-1"), machine.path("cpu/loopbox/s-1")]);
+        assert!(dirs.iter().all(|dir| !dir.exists()));
+        enforce(&half(), &native).unwrap();
+        assert_eq!(machine.read("memory/loopbox/s-1/memory.limit_in_bytes"), "67108864");
+        assert_eq!(machine.read("memory/loopbox/s-1/memory.memsw.limit_in_bytes"), "67108864");
+        assert_eq!(machine.read("cpu/loopbox/s-1/cpu.cfs_quota_us"), "50000");
+        assert!(!machine.path("unified/loopbox/s-1/memory.max").exists());
+        assert_eq!(means(&half(), &native).memory, [LimitMeans::CgroupV1]);
+        assert!(memory_events(&half(), &native).unwrap().ends_with("memory/loopbox/s-1/memory.oom_control"));
+        assert_eq!(memory_events(&Limits::default(), &native), None);
+    }
+
+    #[test]
+    fn what_cannot_be_had_is_refused_with_what_to_do() {
+        let machine = Machine::new("");
+        let refused = |limits: Limits| machine.plan(&limits, &Hierarchies::default()).unwrap_err();
+        let error = refused(Limits { memory_bytes: Some(64 << 20), ..Limits::default() });
+        assert_eq!(error.code(), ErrorCode::Unsupported);
+        assert!(error.hint().unwrap().contains("systemd-run --user --scope -p Delegate=yes"));
+        let error = refused(Limits { cpus: Some(0.5), ..Limits::default() });
+        assert_eq!(error.code(), ErrorCode::Unsupported);
+        assert!(error.hint().unwrap().starts_with("give a whole number"));
+        let error = refused(Limits { cpus: Some(1e9), ..Limits::default() });
+        assert_eq!(error.code(), ErrorCode::InvalidArgument);
+        let whole = machine.plan(&Limits { cpus: Some(1.0), ..Limits::default() }, &Hierarchies::default()).unwrap();
+        assert_eq!(whole.limit_cgroups, []);
+        let disk = Limits { disk_bytes: Some(1 << 30), ..Limits::default() };
+        let error = plan(&disk, &Hierarchies::default(), false, ("s-1", "1"), machine.top.path()).unwrap_err();
+        assert_eq!(error.code(), ErrorCode::Unsupported);
+    }
+
+    #[test]
+    fn a_sandbox_that_runs_takes_what_its_cgroup_can_hold() {
+        let machine = Machine::new("cpu memory pids\n");
+        let native = machine.plan(&Limits::default(), &machine.unified()).unwrap();
+        let check = |to: &Limits, running| check_change(&name(), &native, &Limits::default(), to, running);
+        check(&Limits { memory_bytes: Some(1 << 30), cpus: Some(0.5), ..Limits::default() }, true).unwrap();
+        let pids = Limits { pids: Some(9), ..Limits::default() };
+        let error = check(&pids, true).unwrap_err();
+        assert_eq!(error.code(), ErrorCode::SandboxExists);
+        assert!(error.message().contains("limits.pids") && error.hint().unwrap().contains("loopbox stop box"));
+        check(&pids, false).unwrap();
+        let error = check(&Limits { disk_bytes: Some(1 << 30), ..Limits::default() }, false).unwrap_err();
+        assert!(error.message().contains("limits.diskBytes") && error.hint().unwrap().contains("loopbox rm box"));
+    }
+
+    #[test]
+    fn a_sandbox_that_runs_outside_of_a_cgroup_is_to_be_stopped_first() {
+        let machine = Machine::new("\n");
+        let one = Limits { cpus: Some(1.0), ..Limits::default() };
+        let native = NativeRecord { cpus: vec![0], ..machine.plan(&one, &machine.hybrid()).unwrap() };
+        let check = |to: &Limits| check_change(&name(), &native, &one, to, true);
+        let error = check(&Limits { memory_bytes: Some(1 << 30), ..one.clone() }).unwrap_err();
+        assert!(error.message().contains("limits.memoryBytes"));
+        check(&Limits { cpus: Some(0.5), ..one.clone() }).unwrap();
+        let error = check(&Limits { cpus: Some(2.0), ..one.clone() }).unwrap_err();
+        assert!(error.message().contains("limits.cpus") && error.hint().unwrap().contains("loopbox stop"));
+    }
+
+    #[test]
+    fn swap_that_is_not_counted_is_known() {
+        let machine = Machine::new("\n");
+        let native = machine.plan(&half(), &machine.hybrid()).unwrap();
+        assert!(!swaps(&half(), &native));
+        fs::create_dir_all(machine.path("memory/loopbox/s-1")).unwrap();
+        assert!(swaps(&half(), &native));
+        enforce(&half(), &native).unwrap();
+        assert!(!swaps(&half(), &native));
+    }
+}
