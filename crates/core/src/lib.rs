@@ -59,6 +59,7 @@ pub use exec::{
     DEFAULT_MAX_OUTPUT_BYTES, DetachedExec, Exec, ExecInput, ExecOutput, ExecReader, ExecRequest, ExecStatus,
     ExecWriter, OutputStream, TtySize, User,
 };
+pub use guard::add_guards;
 pub use guard::scan::scan;
 pub use info::{AgentInfo, Created, Finding, FindingCode, PruneReport, SandboxInfo, SandboxState};
 pub use lifecycle::{Loopbox, sweep};

@@ -20,6 +20,7 @@ pub(crate) fn main(arguments: &[OsString]) -> ExitCode {
         (["supervise"], _) => exit_code(loopbox_core::supervisor::main()),
         (["sweep", ..], [_, directory]) => exit_code(loopbox_core::sweep(Path::new(directory))),
         (["scan", ..], [_, directory]) => exit_code(loopbox_core::scan(Path::new(directory))),
+        (["guard"], _) => exit_code(loopbox_core::add_guards()),
         (["guest"], _) => guest(),
         _ => {
             output::diagnostic("loopbox: internal is not for use by hand");

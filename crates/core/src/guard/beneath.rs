@@ -3,11 +3,12 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, openat2, statat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, StatxFlags, openat2, statat, statx};
 use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
 
 use crate::record::WorkspaceRecord;
 
@@ -62,6 +63,29 @@ pub(super) fn look(at: impl AsFd, path: &Path) -> Option<Stat> {
     };
     let parent = directory(at, parent).ok()?;
     statat(parent, path.file_name()?, AtFlags::SYMLINK_NOFOLLOW).ok()
+}
+
+/// What distinguishes what is at a path from what was or will be there. Numbers of inodes are used again at once, so
+/// the time of birth belongs to it where the file system knows one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Identity {
+    device: u64,
+    inode: u64,
+    born: (i64, u32),
+}
+
+/// The identity of what is at a path below `at`, itself not followed.
+pub(super) fn identity(at: impl AsFd, path: &Path) -> Option<Identity> {
+    let wanted = StatxFlags::INO | StatxFlags::BTIME;
+    let of = |at: BorrowedFd<'_>, name: &Path| {
+        let found = statx(at, name, AtFlags::SYMLINK_NOFOLLOW, wanted).ok()?;
+        let device = u64::from(found.stx_dev_major) << 32 | u64::from(found.stx_dev_minor);
+        Some(Identity { device, inode: found.stx_ino, born: (found.stx_btime.tv_sec, found.stx_btime.tv_nsec) })
+    };
+    match path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        Some(parent) => of(directory(at, parent).ok()?.as_fd(), Path::new(path.file_name()?)),
+        None => of(at.as_fd(), path),
+    }
 }
 
 pub(super) fn kind(stat: &Stat) -> FileType {

@@ -4,6 +4,7 @@
 //! ```text
 //!  start   ── what exists is shadowed: the inside sees and changes a private copy        (shadow)
 //!  exec    ── before: the host's changes come into copies that the inside left alone     (watch)
+//!             and what the host replaced or made since is shadowed                       (remount)
 //!             after: what was made inside where nothing was is moved to the quarantine   (watch, quarantine)
 //!  between ── a process that nobody waits for walks the whole workspace                  (scan)
 //!  removal ── as after an exec; changed copies are kept in the quarantine; a last scan
@@ -16,6 +17,7 @@ mod allow;
 mod beneath;
 mod list;
 mod quarantine;
+mod remount;
 pub(crate) mod scan;
 mod shadow;
 mod state;
@@ -24,4 +26,5 @@ mod watch;
 
 pub(crate) use allow::{allows, check};
 pub(crate) use quarantine::{Quarantine, discard_old};
+pub use remount::add_guards;
 pub(crate) use watch::{Watch, finish, noted, prepare, settle};

@@ -3,6 +3,7 @@
 //! A mount on the host's own file would not do: it comes off without a word when the host renames something over that
 //! file, and a program inside that replaces files by renaming could not be used at all.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
@@ -58,8 +59,7 @@ impl<'a> Shadows<'a> {
         let mut shadow = Shadow {
             path: path.to_owned(),
             copy: None,
-            device: stat.st_dev,
-            inode: stat.st_ino,
+            on: beneath::identity(self.top, path),
             host: String::new(),
             inside: String::new(),
         };
@@ -89,24 +89,27 @@ impl<'a> Shadows<'a> {
         Ok(Some(shadow))
     }
 
-    /// The mounts that put it there.
-    pub(super) fn entries(&self, record: &Record, ids: IdMap, shadow: &Shadow) -> Vec<Entry> {
+    /// The mounts that put them there.
+    pub(super) fn entries(&self, record: &Record, ids: IdMap, shadows: &[&Shadow]) -> Vec<Entry> {
         let part = |path: &Path, target: PathBuf, read_only| Entry::Part {
             top: self.workspace.to_owned(),
             path: path.to_owned(),
             target,
             access: self.access(path, ids, read_only),
         };
+        // A mount point does not keep the directories above it from being renamed; being mount points themselves does.
+        let above = shadows.iter().flat_map(|shadow| shadow.path.ancestors().skip(1));
+        let above: BTreeSet<&Path> = above.filter(|path| *path != Path::new("")).collect();
         let mut entries = Vec::new();
         for top in tops(record) {
-            // A mount point does not keep the directories above it from being renamed; being mount points themselves does.
-            let above: Vec<&Path> = shadow.path.ancestors().skip(1).filter(|path| *path != Path::new("")).collect();
-            entries.extend(above.iter().rev().map(|path| part(path, top.join(path), false)));
-            let target = top.join(&shadow.path);
-            entries.push(match &shadow.copy {
-                Some(copy) => Entry::Bind { source: self.place(copy), target, access: Access::ReadWrite },
-                None => part(&shadow.path, target, true),
-            });
+            entries.extend(above.iter().map(|path| part(path, top.join(path), false)));
+            entries.extend(shadows.iter().map(|shadow| {
+                let target = top.join(&shadow.path);
+                match &shadow.copy {
+                    Some(copy) => Entry::Bind { source: self.place(copy), target, access: Access::ReadWrite },
+                    None => part(&shadow.path, target, true),
+                }
+            }));
         }
         entries
     }
@@ -138,8 +141,7 @@ impl<'a> Shadows<'a> {
 
     /// Whether the mount lies on what is there now.
     pub(super) fn is_on(&self, shadow: &Shadow) -> bool {
-        beneath::look(self.top, &shadow.path)
-            .is_some_and(|stat| (stat.st_dev, stat.st_ino) == (shadow.device, shadow.inode))
+        shadow.on.is_some() && beneath::identity(self.top, &shadow.path) == shadow.on
     }
 
     pub(super) fn place(&self, copy: &str) -> PathBuf {

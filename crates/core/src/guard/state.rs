@@ -16,6 +16,7 @@ use std::time::{Duration, SystemTime};
 use rustix::fs::{AtFlags, CWD, Stat, Timespec, Timestamps};
 use serde::{Deserialize, Serialize};
 
+use super::beneath::Identity;
 use crate::error::Result;
 use crate::fs::{Durability, read_limited, write_atomic};
 use crate::registry::SandboxDir;
@@ -27,12 +28,14 @@ const MAX_STATE: u64 = 4 * 1024 * 1024;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct State {
-    /// Those that exist and are the host's own, with the number of what is there.
-    pub(super) known: BTreeMap<PathBuf, u64>,
+    /// Those that exist and are the host's own, with what is there.
+    pub(super) known: BTreeMap<PathBuf, Identity>,
     /// Those that something stands before.
     pub(super) shadows: Vec<Shadow>,
     /// What the repository's configuration names as the directory of hooks.
     pub(super) hooks: Option<PathBuf>,
+    /// The executable that can put guards in place while the sandbox runs.
+    pub(super) helper: PathBuf,
 }
 
 /// What stands before a guarded path inside.
@@ -44,8 +47,7 @@ pub(super) struct Shadow {
     /// The name of its private copy below `guard/`; none where the host's own is shown read-only.
     pub(super) copy: Option<String>,
     /// What the mount lies on: it comes off when the host puts something else there.
-    pub(super) device: u64,
-    pub(super) inode: u64,
+    pub(super) on: Option<Identity>,
     /// What was on the host, and in the copy, when the copy was made.
     pub(super) host: String,
     pub(super) inside: String,

@@ -1,6 +1,6 @@
 //! The guards of one sandbox from its start to its end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use super::list::{self, GUARDED};
 use super::quarantine::Quarantine;
 use super::shadow::{Shadows, more_paths};
 use super::state::{Mark, Stamp, State, settled, stamp};
-use super::{allow, beneath};
+use super::{allow, beneath, remount};
 use crate::backend::native::git;
 use crate::error::{Error, Result};
 use crate::fs::Lock;
@@ -25,7 +25,7 @@ use crate::registry::SandboxDir;
 const MAX_CONFIG: u64 = 1024 * 1024;
 
 /// Makes ready what stands before the guarded paths of a sandbox that is about to start: its mounts.
-pub(crate) fn prepare(dir: &SandboxDir, record: &Record, ids: IdMap) -> Result<Vec<Entry>> {
+pub(crate) fn prepare(dir: &SandboxDir, record: &Record, ids: IdMap, helper: &Path) -> Result<Vec<Entry>> {
     let doing = |error: io::Error| Error::io("guarding the workspace", error);
     let top = beneath::top(&record.workspace).map_err(doing)?;
     let _lock = lock(dir)?;
@@ -35,9 +35,12 @@ pub(crate) fn prepare(dir: &SandboxDir, record: &Record, ids: IdMap) -> Result<V
         inspect_names(dir, record, &top, &mut state, if mark.quiet { Maker::Host } else { Maker::Inside });
     }
     let stamp_then = stamp(&rustix::fs::fstat(&top).map_err(|errno| doing(errno.into()))?);
+    helper.clone_into(&mut state.helper);
     state.hooks = hooks(record).filter(|path| !allow::allows(&record.settings.guard_allow, path));
     let shadows = Shadows::new(dir, record, &top);
     let mut present = present(record, &top, &state);
+    let identified = present.keys().filter_map(|path| Some((path.clone(), beneath::identity(&top, path)?)));
+    state.known = identified.collect();
     let found: Vec<PathBuf> = present.keys().cloned().collect();
     for path in more_paths(&shadows, &state, &found) {
         if let Some(stat) = beneath::look(&top, &path) {
@@ -45,13 +48,10 @@ pub(crate) fn prepare(dir: &SandboxDir, record: &Record, ids: IdMap) -> Result<V
         }
     }
     let before = std::mem::take(&mut state.shadows);
-    state.known = present.iter().map(|(path, stat)| (path.clone(), stat.st_ino)).collect();
-    let mut entries = Vec::new();
     for (path, stat) in &present {
         let below = state.shadows.iter().any(|shadow| path.starts_with(&shadow.path));
         let before = before.iter().find(|shadow| shadow.path == *path);
         if !below && let Some(shadow) = shadows.make(path, stat, before)? {
-            entries.extend(shadows.entries(record, ids, &shadow));
             state.shadows.push(shadow);
         }
     }
@@ -59,7 +59,46 @@ pub(crate) fn prepare(dir: &SandboxDir, record: &Record, ids: IdMap) -> Result<V
     let checked = settled(stamp_then).unwrap_or_default();
     let mark = Mark { checked, quiet: true, shadowed: !state.shadows.is_empty() };
     mark.create(dir).map_err(|error| Error::io("marking the guards", error))?;
-    Ok(entries)
+    Ok(shadows.entries(record, ids, &state.shadows.iter().collect::<Vec<_>>()))
+}
+
+/// Shadows what the host made or replaced since the sandbox started, by the helper.
+fn put_back(dir: &SandboxDir, record: &Record, shadows: &Shadows<'_>, state: &mut State) -> Result<()> {
+    let Some(ids) = record.native.as_ref().map(|native| native.ids) else { return Ok(()) };
+    let mut changed: Vec<PathBuf> = Vec::new();
+    let mut now = state.shadows.clone();
+    // Only what is known to be the host's: hostile processes may be making more of the same names right now.
+    let wanted: BTreeSet<&PathBuf> =
+        state.known.keys().chain(state.shadows.iter().map(|shadow| &shadow.path)).collect();
+    for path in wanted {
+        let at = now.iter().position(|shadow| shadow.path == *path);
+        let before = at.and_then(|at| now.get(at));
+        let Some(stat) = beneath::look(shadows.top, path) else { continue };
+        let below = now.iter().any(|shadow| path.starts_with(&shadow.path) && path != &shadow.path);
+        if below || before.is_some_and(|shadow| shadows.is_on(shadow)) {
+            continue;
+        }
+        if let Some(shadow) = shadows.make(path, &stat, before)? {
+            match at.and_then(|at| now.get_mut(at)) {
+                Some(before) => *before = shadow,
+                None => now.push(shadow),
+            }
+            changed.push(path.clone());
+        }
+    }
+    if changed.is_empty() {
+        return Ok(());
+    }
+    // A directory above that is mounted anew hides what is mounted below it: then all of that is.
+    let is_nested = |path: &Path| path.parent().is_some_and(|parent| parent != Path::new(""));
+    let all_nested = changed.iter().any(|path| is_nested(path));
+    let put: Vec<_> =
+        now.iter().filter(|shadow| changed.contains(&shadow.path) || all_nested && is_nested(&shadow.path)).collect();
+    let entries = shadows.entries(record, ids, &put);
+    remount::put(&state.helper, dir.run(), ids, entries)
+        .map_err(|error| Error::io("putting guards in place", error))?;
+    state.shadows = now;
+    Ok(())
 }
 
 /// The guards while one command runs.
@@ -144,13 +183,17 @@ fn begin(dir: &SandboxDir, record: &Record, init: u32) -> Option<Stamp> {
             }
             let shadows = Shadows::new(dir, record, &top);
             state.shadows.iter_mut().for_each(|shadow| shadows.refresh(shadow));
+            // What cannot be put back is told by `inspect` for as long as it lacks.
+            let _lacking = put_back(dir, record, &shadows, &mut state);
+            next.shadowed = !state.shadows.is_empty();
             if state != known {
                 let _stale = state.save(dir);
             }
             next.checked = settled(now).unwrap_or_default();
         }
     }
-    let _unmarked = next.write(dir);
+    // Whether anything is shadowed is told by the mark's length.
+    let _unmarked = if next.shadowed == mark.shadowed { next.write(dir) } else { next.create(dir) };
     settled(now)
 }
 
@@ -260,17 +303,18 @@ enum Maker {
 fn inspect_names(dir: &SandboxDir, record: &Record, top: &OwnedFd, state: &mut State, maker: Maker) {
     let present = present(record, top, state);
     state.known.retain(|path, _| present.contains_key(path));
-    for (path, stat) in &present {
+    for path in present.keys() {
+        let Some(now) = beneath::identity(top, path) else { continue };
         let replaced = match state.known.get(path) {
-            Some(inode) if *inode == stat.st_ino => continue,
+            Some(before) if *before == now => continue,
             // What a mount lies on cannot be replaced from inside.
-            Some(inode) => state.shadow(path).is_none_or(|shadow| shadow.inode != *inode),
+            Some(before) => state.shadow(path).is_none_or(|shadow| shadow.on != Some(*before)),
             None => true,
         };
         if maker == Maker::Inside && replaced && is_moved(dir, record, top, path) {
             state.known.remove(path);
         } else {
-            state.known.insert(path.clone(), stat.st_ino);
+            state.known.insert(path.clone(), now);
         }
     }
 }

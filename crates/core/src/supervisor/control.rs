@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use loopbox_egress::{CompiledPolicy, NetworkPolicy};
 use loopbox_init::protocol;
+use loopbox_init::sandbox::Namespaces;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
     recvmsg, sendmsg,
@@ -35,6 +36,8 @@ const MAX_FDS: usize = 5;
 enum Request {
     SetNetwork(NetworkPolicy),
     SetTtl(u64),
+    /// Hand out the namespaces that take mounts.
+    Namespaces,
     /// Run a command that belongs to the sandbox; its pipes come along, made by the caller.
     Exec {
         entry: LogEntry,
@@ -57,6 +60,7 @@ pub(super) struct Control {
     run: OwnedFd,
     logs: OwnedFd,
     token: [u8; 32],
+    namespaces: [OwnedFd; 2],
 }
 
 impl Control {
@@ -66,8 +70,9 @@ impl Control {
         run: OwnedFd,
         logs: OwnedFd,
         token: [u8; 32],
+        namespaces: Namespaces,
     ) -> Self {
-        Self { policy, ttl, run, logs, token }
+        Self { policy, ttl, run, logs, token, namespaces: namespaces.into_fds() }
     }
 
     pub(super) async fn serve(self: Arc<Self>, listener: UnixListener) {
@@ -91,6 +96,12 @@ impl Control {
         }
     }
 
+    async fn hand_out(&self, stream: &UnixStream) -> Result<()> {
+        let fds = self.namespaces.each_ref().map(AsFd::as_fd);
+        let sent = stream.async_io(Interest::WRITABLE, || send(stream.as_fd(), BESIDE, &fds)).await;
+        sent.map(|_| ()).map_err(|error| Error::io("handing out the namespaces", error))
+    }
+
     async fn handle(&self, stream: &mut UnixStream) -> Result<()> {
         let (bytes, fds) = read_request(stream).await.map_err(|error| Error::io("reading a request", error))?;
         let request = serde_json::from_slice(&bytes)
@@ -104,6 +115,7 @@ impl Control {
                 self.ttl.send_replace(ttl);
                 Ok(())
             }
+            Request::Namespaces => self.hand_out(stream).await,
             Request::Exec { entry, start } => {
                 let pipes = Pipes::from_fds(fds)?;
                 let socket = format!("/proc/self/fd/{}/init.sock", self.run.as_raw_fd());
@@ -113,6 +125,9 @@ impl Control {
         }
     }
 }
+
+/// A byte of white space before the answer, for the descriptors to come beside.
+const BESIDE: &[u8] = b" ";
 
 async fn read_request(stream: &mut UnixStream) -> std::io::Result<(Vec<u8>, Vec<OwnedFd>)> {
     let mut bytes = vec![0_u8; 4096];
@@ -148,6 +163,17 @@ pub(crate) async fn set_ttl(run: &Path, ttl_ms: u64) -> Result<()> {
 /// Has the sandbox's supervisor run a command; `pipes` are those that the caller made for it.
 pub(crate) async fn exec(run: &Path, entry: LogEntry, start: protocol::Start, pipes: Pipes) -> Result<()> {
     request(run, Request::Exec { entry, start }, pipes.into_fds()).await
+}
+
+/// The namespaces of the sandbox whose sockets lie in `run`.
+pub(crate) fn namespaces(run: &Path) -> std::io::Result<Namespaces> {
+    let mut stream = connect(run, "control.sock")?;
+    std::io::Write::write_all(&mut stream, &serde_json::to_vec(&Request::Namespaces)?)?;
+    stream.shutdown(Shutdown::Write)?;
+    let mut byte = [0_u8; BESIDE.len()];
+    let (_, fds) = receive(stream.as_fd(), &mut byte)?;
+    let fds = <[OwnedFd; 2]>::try_from(fds).map_err(|_| std::io::Error::other("the supervisor gave no namespaces"))?;
+    Ok(Namespaces::from_fds(fds))
 }
 
 async fn request(run: &Path, request: Request, fds: Vec<OwnedFd>) -> Result<()> {
@@ -189,17 +215,21 @@ fn ask(run: &Path, request: &Request, fds: &[OwnedFd]) -> std::io::Result<Reply>
     let bytes = serde_json::to_vec(request)?;
     let mut stream = connect(run, "control.sock")?;
     let fds: Vec<BorrowedFd<'_>> = fds.iter().map(AsFd::as_fd).collect();
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
-    if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(&fds)) {
-        return Err(std::io::Error::other("too many descriptors"));
-    }
-    let sent = sendmsg(&stream, &[IoSlice::new(&bytes)], &mut control, SendFlags::NOSIGNAL)?;
+    let sent = send(stream.as_fd(), &bytes, &fds)?;
     std::io::Write::write_all(&mut stream, bytes.get(sent..).unwrap_or_default())?;
     stream.shutdown(Shutdown::Write)?;
     let mut reply = Vec::new();
     stream.take(64 * 1024).read_to_end(&mut reply)?;
     Ok(serde_json::from_slice(&reply)?)
+}
+
+fn send(socket: BorrowedFd<'_>, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> std::io::Result<usize> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(fds)) {
+        return Err(std::io::Error::other("too many descriptors"));
+    }
+    Ok(sendmsg(socket, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL)?)
 }
 
 /// A token as the record holds it.

@@ -24,7 +24,7 @@ use std::os::unix::fs::{OpenOptionsExt, chown};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
-use loopbox_init::sandbox::{self, GuestAccess, LaunchError, Launched};
+use loopbox_init::sandbox::{self, GuestAccess, LaunchError, Launched, Namespaces};
 use rustix::process::Signal;
 
 use crate::backend::native::{Answer, Instructions};
@@ -81,6 +81,7 @@ struct Supervised {
     used: File,
     /// Held so that others can see that this process lives.
     _lock: OwnedFd,
+    namespaces: Namespaces,
 }
 
 fn prepare(stdin: OwnedFd) -> Result<Supervised> {
@@ -101,12 +102,25 @@ fn prepare(stdin: OwnedFd) -> Result<Supervised> {
     let keep = stdin.try_clone().map_err(|error| Error::io("keeping the lock", error))?;
     let access = GuestAccess { listener: OwnedFd::from(guest), token, keep: vec![keep] };
     let launched = launch(&instructions, access).map_err(explain)?;
-    let listeners = finish(&dir, &instructions, launched).map_err(|(error, init)| {
+    let made = finish(&dir, &instructions, launched).map_err(|(error, init)| {
         let _gone = rustix::process::pidfd_send_signal(&init, Signal::KILL);
         error
     })?;
-    let (init, listeners) = listeners;
-    Ok(Supervised { name, instructions, init, listeners, control, run, logs, egress_log, events, used, _lock: stdin })
+    let (init, listeners, namespaces) = made;
+    Ok(Supervised {
+        name,
+        instructions,
+        init,
+        listeners,
+        control,
+        run,
+        logs,
+        egress_log,
+        events,
+        used,
+        _lock: stdin,
+        namespaces,
+    })
 }
 
 /// Starts init. A disk is there for as long as it takes init to have its own mounts of it.
@@ -124,8 +138,8 @@ fn finish(
     dir: &SandboxDir,
     instructions: &Instructions,
     launched: Launched,
-) -> std::result::Result<(OwnedFd, Vec<OwnedFd>), (Error, OwnedFd)> {
-    let Launched { pid, pidfd, listeners, enforced } = launched;
+) -> std::result::Result<(OwnedFd, Vec<OwnedFd>, Namespaces), (Error, OwnedFd)> {
+    let Launched { pid, pidfd, listeners, enforced, namespaces } = launched;
     let written = (|| {
         let spec = &instructions.spec;
         let runtime = Runtime {
@@ -148,7 +162,7 @@ fn finish(
         Ok(())
     })();
     match written {
-        Ok(()) => Ok((pidfd, listeners)),
+        Ok(()) => Ok((pidfd, listeners, namespaces)),
         Err(error) => Err((error, pidfd)),
     }
 }

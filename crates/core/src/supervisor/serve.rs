@@ -34,8 +34,20 @@ pub(super) fn run(supervised: Supervised) -> io::Result<()> {
 }
 
 async fn serve(supervised: Supervised) -> io::Result<()> {
-    let Supervised { name, instructions, init, listeners, control, run, logs, egress_log, events, used, _lock } =
-        supervised;
+    let Supervised {
+        name,
+        instructions,
+        init,
+        listeners,
+        control,
+        run,
+        logs,
+        egress_log,
+        events,
+        used,
+        _lock,
+        namespaces,
+    } = supervised;
     let shutdown = CancellationToken::new();
     let (policy, policies) = watch::channel(Arc::new(CompiledPolicy::new(&instructions.policy)));
     let (ttl, ttls) = watch::channel(instructions.ttl_ms);
@@ -57,6 +69,7 @@ async fn serve(supervised: Supervised) -> io::Result<()> {
         run,
         logs,
         super::control::parse_token(&instructions.token).map_err(io::Error::other)?,
+        namespaces,
     );
     tokio::spawn(Arc::new(control).serve(control_socket));
 

@@ -18,6 +18,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
 
 use super::clone::{Side, exit_now, fork};
+use super::enter::Namespaces;
 use super::error::{Context, LaunchError};
 use super::ids::write_maps;
 use super::landlock::LandlockState;
@@ -38,6 +39,8 @@ pub struct Launched {
     pub listeners: Vec<OwnedFd>,
     /// What it enforces.
     pub enforced: Enforced,
+    /// Where further mounts can be put.
+    pub namespaces: Namespaces,
 }
 
 /// What init needs besides the file system.
@@ -78,7 +81,7 @@ pub fn launch(spec: &SandboxSpec, access: GuestAccess) -> Result<Launched, Launc
         let _gone = rustix::process::pidfd_send_signal(pidfd.as_fd(), Signal::KILL);
         let _reaped = rustix::process::waitpid(Some(pid), WaitOptions::empty());
     }
-    started.map(|(enforced, listeners)| Launched { pid, pidfd, listeners, enforced })
+    started.map(|(namespaces, (enforced, listeners))| Launched { pid, pidfd, listeners, enforced, namespaces })
 }
 
 /// Makes init, as a child of this process: `None` in it.
@@ -136,7 +139,7 @@ fn open_cgroup(cgroup: &Cgroup) -> Result<OwnedFd, LaunchError> {
 }
 
 /// The supervisor's side, once init exists.
-fn start(spec: &SandboxSpec, init: Pid, channel: &OwnedFd) -> Result<(Enforced, Vec<OwnedFd>), LaunchError> {
+fn start(spec: &SandboxSpec, init: Pid, channel: &OwnedFd) -> Result<(Namespaces, Ready), LaunchError> {
     failpoint!(spec, "supervisor.init-cloned");
     if let Some(cgroup) = spec.cgroup.as_ref().filter(|cgroup| cgroup.version == CgroupVersion::FreezerV1) {
         let procs = cgroup.dir.join("cgroup.procs");
@@ -148,9 +151,14 @@ fn start(spec: &SandboxSpec, init: Pid, channel: &OwnedFd) -> Result<(Enforced, 
     }
     write_maps(init, spec.ids)?;
     failpoint!(spec, "supervisor.maps-written");
+    // Once it has begun, nobody may look at it any more.
+    let namespaces = Namespaces::of(init)?;
     channel::send_go(channel).step("starting init")?;
-    channel::wait_ready(channel)
+    Ok((namespaces, channel::wait_ready(channel)?))
 }
+
+/// What init answers when it is ready: what it enforces, and its listeners.
+type Ready = (Enforced, Vec<OwnedFd>);
 
 /// Init's side: from its first instruction to serving.
 fn init(

@@ -6,6 +6,7 @@
 mod channel;
 mod clone;
 mod disk;
+mod enter;
 mod error;
 mod ids;
 mod keyring;
@@ -25,6 +26,7 @@ pub use clone::detach;
 #[cfg(feature = "failpoints")]
 pub(crate) use clone::exit_now;
 pub use disk::{Disk, leave_disk, mount_disk};
+pub use enter::{Namespaces, add_mounts};
 pub use error::LaunchError;
 pub use ids::become_ids;
 pub use landlock::{LandlockRules, LandlockState, PathRights, TcpPorts, landlock_abi, restrict};
