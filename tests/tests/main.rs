@@ -34,5 +34,6 @@ mod tidy;
 mod tools;
 mod user;
 mod wall;
+mod wall_kernel;
 mod watching;
 mod workspace;

@@ -22,7 +22,7 @@ const READ_ONLY: [(&str, &str); 5] = [
 
 /// What looks empty, and why; directories end with a slash. What programs ask about the machine stays: cpuinfo, meminfo, stat, loadavg, uptime,
 /// version, filesystems, mounts, net, sysvipc, pressure.
-const HIDDEN: [(&str, &str); 25] = [
+const HIDDEN: [(&str, &str); 28] = [
     ("acpi/", "configures the host's power"),
     ("asound/", "the host's sound devices"),
     ("cmdline", "how the host was booted: its disks, sometimes passwords"),
@@ -38,6 +38,9 @@ const HIDDEN: [(&str, &str); 25] = [
     ("key-users", "who has keys on the host"),
     ("keys", "the host's keys"),
     ("kmsg", "the kernel's messages"),
+    ("kpagecgroup", "which of the host's memory belongs to whom"),
+    ("kpagecount", "how the host's memory is used"),
+    ("kpageflags", "how the host's memory is used"),
     ("latency_stats", "where the host's processes wait"),
     ("modules", "which parts of the kernel can be attacked"),
     ("partitions", "the host's disks"),
