@@ -167,7 +167,7 @@ impl Error {
         self.0.hint.as_deref()
     }
 
-    /// What an aborted exec had produced until then.
+    /// What an exec that was aborted, or that ran out of memory, had produced until then.
     pub fn partial(&self) -> Option<&ExecOutput> {
         self.0.partial.as_ref()
     }

@@ -120,6 +120,20 @@ pub enum LimitMeans {
     Tmpfs,
 }
 
+impl LimitMeans {
+    /// Its name as people read it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CgroupV2 => "cgroup 2",
+            Self::CgroupV1 => "cgroup 1",
+            Self::Affinity => "affinity",
+            Self::Rlimit => "rlimit",
+            Self::Image => "disk image",
+            Self::Tmpfs => "tmpfs",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

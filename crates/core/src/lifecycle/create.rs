@@ -71,7 +71,6 @@ impl Inner {
         let written = (|| {
             if limits_told {
                 backend.apply_limits(&record)?;
-                loopbox_init::failpoint!(self.config, "create.limits-applied");
             }
             if changed {
                 dir.write_record(&record, Durability::PowerFailure)?;

@@ -127,7 +127,6 @@ fn prepare(stdin: OwnedFd) -> Result<Supervised> {
 fn launch(instructions: &Instructions, access: GuestAccess) -> std::result::Result<Launched, LaunchError> {
     let Some(disk) = &instructions.disk else { return sandbox::launch(&instructions.spec, access) };
     sandbox::mount_disk(disk)?;
-    loopbox_init::failpoint!(instructions.spec, "supervisor.disk-mounted");
     let launched = sandbox::launch(&instructions.spec, access)?;
     sandbox::leave_disk(disk)?;
     Ok(launched)

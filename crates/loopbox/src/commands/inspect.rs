@@ -1,6 +1,6 @@
 //! `inspect`.
 
-use loopbox_core::{SandboxInfo, SandboxName};
+use loopbox_core::{LimitMeans, SandboxInfo, SandboxName};
 
 use super::{App, loopbox, shown};
 use crate::failure::Result;
@@ -50,16 +50,18 @@ fn agent(info: &SandboxInfo) -> String {
 }
 
 fn limits(info: &SandboxInfo) -> String {
-    let limits = &info.limits;
-    let parts: Vec<String> = [
-        limits.memory_bytes.map(|bytes| format!("memory {}", shown::bytes(bytes))),
-        limits.cpus.map(|cpus| format!("cpus {cpus}")),
-        limits.pids.map(|pids| format!("pids {pids}")),
-        limits.disk_bytes.map(|bytes| format!("disk {}", shown::bytes(bytes))),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
+    let (limits, by) = (&info.limits, &info.limited_by);
+    let parts = [
+        (limits.memory_bytes.map(|bytes| format!("memory {}", shown::bytes(bytes))), &by.memory),
+        (limits.cpus.map(|cpus| format!("cpus {cpus}")), &by.cpus),
+        (limits.pids.map(|pids| format!("pids {pids}")), &by.pids),
+        (limits.disk_bytes.map(|bytes| format!("disk {}", shown::bytes(bytes))), &by.disk),
+    ];
+    let with_means = |(limit, means): (Option<String>, &Vec<LimitMeans>)| {
+        let means: Vec<_> = means.iter().map(|means| means.as_str()).collect();
+        limit.map(|limit| format!("{limit} ({})", means.join(", ")))
+    };
+    let parts: Vec<String> = parts.into_iter().filter_map(with_means).collect();
     if parts.is_empty() { "none".to_owned() } else { parts.join(", ") }
 }
 
