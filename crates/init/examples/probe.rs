@@ -1,6 +1,8 @@
 //! What tests let a hostile program try, inside a sandbox only: each of these can do harm outside.
 
+use loopbox_init::sandbox::{CallFilter, LandlockRules, PathRights, TcpPorts, filter_system_calls, restrict};
 use std::io::{self, Write as _};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -11,6 +13,7 @@ fn main() {
         ["bomb", "hop"] => bomb(true),
         ["bomb"] => bomb(false),
         ["int80"] => int80(),
+        ["reduced"] => reduced(),
         _ => panic!("what shall be tried?"),
     }
 }
@@ -59,6 +62,29 @@ fn bomb(hop: bool) {
         // SAFETY: takes nothing.
         unsafe { libc::pause() };
     }
+}
+
+/// Puts on what is left where there are no namespaces, and says what it does: a write beside the one directory, TCP to
+/// the one port and to another, a datagram socket, a process.
+fn reduced() {
+    let paths =
+        vec![("/".into(), PathRights::Read), ("/tmp".into(), PathRights::Write), ("/none".into(), PathRights::Write)];
+    let tcp = Some(TcpPorts { connect: vec![1], bind: Vec::new() });
+    rustix::thread::set_no_new_privs(true).expect("no new privileges");
+    let state = restrict(&LandlockRules { paths, tcp }).expect("Landlock");
+    filter_system_calls(CallFilter { streams_only: true, ..CallFilter::default() }, None).expect("a filter");
+    let said = |result: io::Result<()>| result.err().and_then(|error| error.raw_os_error()).unwrap_or(0);
+    let connect = |port: u16| said(TcpStream::connect(("127.0.0.1", port)).map(drop));
+    let tries = [
+        said(std::fs::write("/tmp/x", "x")),
+        said(std::fs::write("/home/agent/x", "x")),
+        connect(1),
+        connect(2),
+        said(TcpListener::bind("127.0.0.1:0").map(drop)),
+        said(UdpSocket::bind("127.0.0.1:0").map(drop)),
+        said(std::process::Command::new("/bin/true").status().map(drop)),
+    ];
+    say(&format!("{} {tries:?}", state.tcp));
 }
 
 /// `getpid` as a 32-bit program asks for it.

@@ -142,6 +142,17 @@ async fn namespaces_and_mounts_are_there_for_who_nests_and_nothing_more() {
 }
 
 #[tokio::test]
+async fn the_parts_that_need_no_namespaces_hold_by_themselves() {
+    let sandbox = Sandbox::new(&Confinement { nesting: true, ..Confinement::default() });
+    let outcome = sandbox.run(probe(["reduced"])).await;
+    let (refused, unjudged) = (libc::EACCES, libc::ECONNREFUSED);
+    let tcp = landlock_abi() >= 4;
+    let (other, listen) = if tcp { (refused, refused) } else { (unjudged, 0) };
+    let expected = [0, refused, unjudged, other, listen, libc::EAFNOSUPPORT, 0];
+    assert_eq!(outcome.out(), format!("{tcp} {expected:?}\n"), "{}", outcome.err());
+}
+
+#[tokio::test]
 async fn what_can_be_written_is_what_was_mounted_for_that() {
     let sandbox = Sandbox::new(&Confinement::default());
     let works = "set -e; cd; mkdir a b; echo x > a/f; mv a/f b/f; ln b/f a/g; ln -s f b/s; mkfifo p; : > b/f; rm -r a b p; \
