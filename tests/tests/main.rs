@@ -17,6 +17,7 @@ mod expiry;
 mod fault;
 mod git;
 mod git_guard;
+mod git_guard;
 mod guard;
 mod host_mode;
 mod hostile;

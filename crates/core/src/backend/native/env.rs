@@ -27,6 +27,8 @@ pub(super) fn base(record: &Record) -> Vec<(String, String)> {
         ("LOOPBOX_SANDBOX", record.name.as_str()),
         // A git of the machine's own, in /usr/local for example, looks for it elsewhere.
         ("GIT_CONFIG_SYSTEM", "/etc/gitconfig"),
+        // A repository above the workspace is another mount.
+        ("GIT_DISCOVERY_ACROSS_FILESYSTEM", "1"),
         ("HTTP_PROXY", &proxy),
         ("HTTPS_PROXY", &proxy),
         ("http_proxy", &proxy),

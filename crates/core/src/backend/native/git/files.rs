@@ -110,7 +110,9 @@ pub(super) fn read(at: impl AsFd, name: &str, limit: u64) -> io::Result<Content>
     };
     let stat = rustix::fs::fstat(&file)?;
     let size = u64::try_from(stat.st_size).unwrap_or(u64::MAX);
-    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile || size > limit {
+    // Root reads also what its owner cannot, who has no use for it then.
+    let readable = stat.st_mode & 0o400 != 0;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile || size > limit || !readable {
         return Ok(Content::Unfit);
     }
     let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default());

@@ -65,13 +65,18 @@ pub(crate) fn collect(dir: &SandboxDir, record: &Record) -> Result<Vec<Finding>>
     }
 }
 
-/// While a command runs, about once a second: refs that the host has packed meanwhile go in. One `stat` if it has not.
+/// While a command runs, about once a second: refs that one side has packed meanwhile become visible to the other. Two
+/// `stat` if there are none.
 pub(crate) fn follow(dir: &SandboxDir, record: &Record) -> Result<()> {
     let Some(repository) = shadowed(record) else { return Ok(()) };
     let path = dir.join(mounts::DIR);
-    let known = State::read(&path)?.files.get("common/packed-refs").and_then(|synced| synced.host);
-    let now = rustix::fs::lstat(repository.common.join("packed-refs")).ok().map(|stat| files::Seen::of(&stat));
-    if known == now { Ok(()) } else { synchronise(dir, record, Sync::run_refs).map(drop) }
+    let known = State::read(&path)?.files.get("common/packed-refs").cloned().unwrap_or_default();
+    let look = |dir: &Path| rustix::fs::lstat(dir.join("packed-refs")).ok().map(|stat| files::Seen::of(&stat));
+    if (known.host, known.private) == (look(&repository.common), look(&path.join("common"))) {
+        Ok(())
+    } else {
+        synchronise(dir, record, Sync::run_refs).map(drop)
+    }
 }
 
 /// Makes the sandbox's own git directory before it starts, or fits the one that it has to what the host's is by now.

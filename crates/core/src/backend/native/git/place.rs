@@ -90,7 +90,7 @@ impl Placer {
     }
 
     /// Takes away locks that a git inside left behind when it was ended; none runs there.
-    pub(super) fn unlock(&self, areas: &[Area]) -> io::Result<()> {
+    pub(super) fn unlock(areas: &[Area]) -> io::Result<()> {
         let names = || LOCKED.iter().chain(&PSEUDO_REFS);
         areas.iter().flat_map(|area| names().map(move |name| (area, name))).try_for_each(|(area, name)| {
             match remove(&area.private, &format!("{name}.lock")) {
@@ -120,6 +120,7 @@ impl Placer {
         remove(&self.fd, INCOMING)?;
         let owner = self.owner.map(|id| (id, id));
         let file = make(&self.fd, INCOMING, new, owner, false)?;
+        self.step("incoming-made");
         let (from, from_name) = if LOCKED.contains(&name) {
             let lock = format!("{name}.lock");
             match linkat(&self.fd, INCOMING, &to, &lock, AtFlags::empty()) {
@@ -131,6 +132,7 @@ impl Placer {
         } else {
             (self.fd.as_fd(), INCOMING.to_owned())
         };
+        self.step("incoming-locked");
         let mut renamed = renameat(from, &from_name, &to, name);
         if matches!(renamed, Err(Errno::ISDIR | Errno::NOTEMPTY | Errno::EXIST)) {
             self.move_aside(&to, name)?;
@@ -140,6 +142,7 @@ impl Placer {
             remove(&to, &from_name)?;
             return Err(errno.into());
         }
+        self.step("incoming-renamed");
         remove(&self.fd, INCOMING)?;
         Ok(Some(Seen::of(&rustix::fs::fstat(&file)?)))
     }
@@ -162,6 +165,7 @@ impl Placer {
         let content = New { mode, ..*new.unwrap_or(&empty) };
         let owner = self.owner.is_some().then_some((uid, gid));
         let file = make(&area.host, &self.outgoing, &content, owner, name != "index")?;
+        self.step("outgoing-made");
         let lock = format!("{name}.lock");
         let outcome = self.under_lock(area, name, &lock, new.is_some(), expected, &file);
         remove(&area.host, &self.outgoing)?;
@@ -188,6 +192,7 @@ impl Placer {
             // Nobody tells when a git lets go of its lock.
             std::thread::sleep(BETWEEN_TRIES);
         }
+        self.step("outgoing-locked");
         let now = look(&area.host, name)?.map(|stat| Seen::of(&stat));
         if now != expected {
             remove(&area.host, lock)?;
@@ -202,6 +207,7 @@ impl Placer {
             remove(&area.host, lock)?;
             return Err(errno.into());
         }
+        self.step("outgoing-renamed");
         remove(&area.host, &self.outgoing)?;
         Ok(Outward::Done(Some(Seen::of(&rustix::fs::fstat(file)?))))
     }
@@ -229,29 +235,27 @@ impl Placer {
     }
 
     /// Keeps what must give way.
-    pub(super) fn keep(&mut self, bytes: &[u8]) -> io::Result<PathBuf> {
-        let new = New { bytes, mode: 0o600, modified: super::files::now() };
-        for number in 1..MAX_CONFLICTS {
-            let name = format!("conflict-{number}");
-            match make(&self.fd, &name, &new, None, false) {
-                Ok(_) => return Ok(self.dir.join(name)),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Err(io::Error::other("too many conflicts are kept"))
+    pub(super) fn keep(&self, bytes: &[u8]) -> io::Result<PathBuf> {
+        let name = self.free_name()?;
+        make(&self.fd, &name, &New { bytes, mode: 0o600, modified: super::files::now() }, None, false)?;
+        Ok(self.dir.join(name))
     }
 
     /// Moves whatever has that name out of the sandbox's reach.
     pub(super) fn move_aside(&self, from: impl AsFd, name: &str) -> io::Result<PathBuf> {
-        for number in 1..MAX_CONFLICTS {
-            let to = format!("conflict-{number}");
-            if look(&self.fd, &to)?.is_none() {
-                renameat(&from, name, &self.fd, &to)?;
-                return Ok(self.dir.join(to));
+        let to = self.free_name()?;
+        renameat(&from, name, &self.fd, &to)?;
+        Ok(self.dir.join(to))
+    }
+
+    fn free_name(&self) -> io::Result<String> {
+        for number in 1..MANY_CONFLICTS {
+            let name = format!("conflict-{number}");
+            if look(&self.fd, &name)?.is_none() {
+                return Ok(name);
             }
         }
-        Err(io::Error::other("too many conflicts are kept"))
+        crate::fs::random_hex(8).map(|suffix| format!("conflict-{suffix}")).map_err(io::Error::other)
     }
 
     /// The sandbox's own directory of that name, made if need be.
@@ -270,13 +274,25 @@ impl Placer {
         Ok(made)
     }
 
+    /// Where a fault test lets this process die: the file `failpoint` names the step, since no configuration gets here.
+    #[cfg(feature = "failpoints")]
+    pub(super) fn step(&self, name: &str) {
+        if std::fs::read_to_string(self.dir.join("failpoint")).is_ok_and(|step| step == name) {
+            loopbox_init::failpoint::die();
+        }
+    }
+
+    #[cfg(not(feature = "failpoints"))]
+    #[expect(clippy::unused_self, reason = "it is used where there are failpoints")]
+    pub(super) fn step(&self, _name: &str) {}
+
     pub(super) fn dir(&self) -> &Path {
         &self.dir
     }
 }
 
-/// More than this are not looked at by anybody.
-const MAX_CONFLICTS: u32 = 1000;
+/// So many are numbered; a search for more would take long.
+const MANY_CONFLICTS: u32 = 100;
 
 /// Files that git replaces under a lock.
 const LOCKED: [&str; 5] = ["HEAD", "index", "packed-refs", "config", "shallow"];

@@ -88,14 +88,14 @@ pub(super) fn write_packed(refs: &Refs) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// What the refs are, whatever a file says beside.
-pub(super) fn digest(refs: &Refs) -> String {
+/// What the refs are, whatever a file says beside; absent if there are none, as if there were no file.
+pub(super) fn digest(refs: &Refs) -> Option<String> {
     use sha2::{Digest, Sha256};
     let mut digest = Sha256::new();
     for (name, packed) in refs {
         digest.update(format!("{} {name}\n", packed.object));
     }
-    crate::fs::to_hex(&digest.finalize())
+    (!refs.is_empty()).then(|| crate::fs::to_hex(&digest.finalize()))
 }
 
 /// The host's refs with what the sandbox changed in its own since both were `base`; and the refs that both changed, of

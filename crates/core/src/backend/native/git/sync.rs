@@ -76,7 +76,8 @@ struct Side {
     mode: u32,
     seen: Seen,
     meaning: Meaning,
-    digest: String,
+    /// Absent if the file means as much as none.
+    digest: Option<String>,
 }
 
 enum Meaning {
@@ -110,7 +111,7 @@ impl Sync {
         let before = self.state.clone();
         self.placer.recover(&self.areas)?;
         if self.starting {
-            self.placer.unlock(&self.areas)?;
+            Placer::unlock(&self.areas)?;
         }
         for at in 0..self.areas.len() {
             let area = &self.areas[at];
@@ -148,6 +149,7 @@ impl Sync {
     }
 
     fn end(&mut self, before: &State) -> io::Result<()> {
+        self.placer.step("compared");
         if self.state != *before {
             self.state.write(self.placer.dir()).map_err(io::Error::other)?;
         }
@@ -188,7 +190,7 @@ impl Sync {
             Content::Unfit => return Ok(()),
             Content::File(bytes, stat) => Some(self.host_side(bytes, &stat, kind)),
         };
-        let content = host.as_ref().map(|side| side.digest.clone());
+        let content = host.as_ref().and_then(|side| side.digest.clone());
         let area = &self.areas[at];
         let private = match read(&area.private, name, kind.limit())? {
             Content::Absent => None,
@@ -197,27 +199,17 @@ impl Sync {
                 self.guarded(at, name, "was not a file of git's inside", Some(kept));
                 None
             }
-            Content::File(bytes, stat) => {
-                let seen = Seen::of(&stat);
-                match self.side(bytes, &stat, kind) {
-                    Ok(side) => Some(side),
-                    Err((refused, bytes)) => {
-                        let why = format!("{refused}: it was not taken over from the sandbox");
-                        if content == last.content {
-                            self.guarded(at, name, &why, None);
-                            // Not said again until one of them changes.
-                            let host = host.map(|side| side.seen);
-                            self.note(key, host, Some(seen), last.content);
-                            return Ok(());
-                        }
-                        let kept = self.placer.keep(&bytes)?;
-                        self.guarded(at, name, &why, Some(kept));
-                        None
-                    }
+            Content::File(bytes, stat) => match self.side(bytes, &stat, kind) {
+                Ok(side) => Some(side),
+                Err((refused, _)) => {
+                    let kept = self.placer.move_aside(&area.private, name)?;
+                    let why = format!("{refused}: it was not taken over from the sandbox");
+                    self.guarded(at, name, &why, Some(kept));
+                    None
                 }
-            }
+            },
         };
-        let wanted = private.as_ref().map(|side| side.digest.clone());
+        let wanted = private.as_ref().and_then(|side| side.digest.clone());
         if wanted == content {
             if let Some(Side { meaning: Meaning::Refs(refs), .. }) = &host {
                 self.write_base(refs)?;
@@ -238,7 +230,7 @@ impl Sync {
         match self.side(bytes, stat, kind) {
             Ok(side) => side,
             Err((_, bytes)) => {
-                let digest = format!("raw:{}", crate::fs::to_hex(&Sha256::digest(&bytes)));
+                let digest = Some(format!("raw:{}", crate::fs::to_hex(&Sha256::digest(&bytes))));
                 Side { bytes, mode: stat.st_mode, seen: Seen::of(stat), meaning: Meaning::Text, digest }
             }
         }
@@ -273,7 +265,7 @@ impl Sync {
             if let Some(base) = base {
                 self.write_base(&base)?;
             }
-            self.note(key.to_owned(), Some(seen), Some(private), Some(digest));
+            self.note(key.to_owned(), Some(seen), Some(private), digest);
         }
         Ok(())
     }
@@ -293,7 +285,7 @@ impl Sync {
             Some(_) if name == "index" => {
                 let why = "is not taken over from the sandbox, since the host's is split (core.splitIndex) or damaged";
                 self.guarded(at, name, why, None);
-                self.note(key.to_owned(), expected, private.map(|side| side.seen), host.map(|side| side.digest));
+                self.note(key.to_owned(), expected, private.map(|side| side.seen), host.and_then(|side| side.digest));
                 return Ok(());
             }
             _ => None,
@@ -311,7 +303,7 @@ impl Sync {
                     let why =
                         "is not taken over from the sandbox, since it is sparse (git sparse-checkout --sparse-index)";
                     self.guarded(at, name, why, None);
-                    self.note(key.to_owned(), expected, Some(seen), host.map(|side| side.digest));
+                    self.note(key.to_owned(), expected, Some(seen), host.and_then(|side| side.digest));
                     return Ok(());
                 }
                 bytes = index.without_claims(known).to_bytes();
@@ -329,7 +321,7 @@ impl Sync {
         }
         let new = New { bytes: &bytes, mode, modified: seen.modified().min(self.now) };
         let outcome = self.placer.outward(&self.areas[at], name, Some(&new), expected);
-        if self.sent(at, name, key, outcome, Some(seen), Some(digest))
+        if self.sent(at, name, key, outcome, Some(seen), digest)
             && let Some(base) = base
         {
             self.write_base(&base)?;
@@ -412,9 +404,11 @@ impl Sync {
                 return Ok(());
             }
         };
+        self.placer.step("merged-outside");
         if let Some(private) = self.placer.inward(&area.private, "packed-refs", &new)? {
+            self.placer.step("merged-inside");
             self.write_base(&merged)?;
-            self.note(key.to_owned(), host, Some(private), Some(refs::digest(&merged)));
+            self.note(key.to_owned(), host, Some(private), refs::digest(&merged));
         }
         Ok(())
     }
@@ -483,7 +477,7 @@ impl Sync {
             "" => {
                 let other_worktrees = !self.is_worktrees(at) && matches!(name, "index" | "ORIG_HEAD" | "FETCH_HEAD");
                 let both_ways = self.both_ways(at).iter().any(|(file, _)| *file == name);
-                !both_ways && !other_worktrees && !name.ends_with(".lock") && !name.starts_with("loopbox-")
+                !both_ways && !other_worktrees && !is_lock(name) && !name.starts_with("loopbox-")
             }
             "hooks" => Path::new(name).extension().is_none_or(|extension| extension != "sample"),
             "info" => name != "sparse-checkout" || self.visible.is_none(),
@@ -548,8 +542,8 @@ impl Sync {
             _ => None,
         };
         if named.as_ref() != Some(git_dir) {
-            let line = format!("gitdir: {}\n", git_dir.display());
-            let new = New { bytes: line.as_bytes(), mode: 0o644, modified: self.now };
+            let content = format!("gitdir: {}\n", git_dir.display());
+            let new = New { bytes: content.as_bytes(), mode: 0o644, modified: self.now };
             let (message, link) = match self.placer.link(&top, name, &new) {
                 Ok(kept) => (format!("{} named another repository and is as it was again", link.display()), kept),
                 Err(error) => (format!("{} names another repository: {error}", link.display()), None),
@@ -573,14 +567,18 @@ impl Sync {
     }
 }
 
+fn is_lock(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|extension| extension == "lock")
+}
+
 /// The directory that the content of a `.git` file names.
 fn named_by(bytes: &[u8], link: &Path) -> Option<PathBuf> {
     let path = std::str::from_utf8(bytes).ok()?.trim_end_matches(['\n', '\r']).strip_prefix("gitdir: ")?;
     std::fs::canonicalize(link.parent()?.join(path)).ok()
 }
 
-fn understand(bytes: &[u8], kind: Kind, hash: Hash) -> Result<(Meaning, String), Refused> {
-    let text = |bytes: &[u8]| crate::fs::to_hex(&Sha256::digest(bytes.trim_ascii_end()));
+fn understand(bytes: &[u8], kind: Kind, hash: Hash) -> Result<(Meaning, Option<String>), Refused> {
+    let text = |bytes: &[u8]| Some(crate::fs::to_hex(&Sha256::digest(bytes.trim_ascii_end())));
     match kind {
         Kind::Head => refs::check_head(bytes, hash).map(|()| (Meaning::Text, text(bytes))),
         Kind::Objects => refs::check_objects(bytes, hash).map(|()| (Meaning::Text, text(bytes))),
@@ -593,7 +591,7 @@ fn understand(bytes: &[u8], kind: Kind, hash: Hash) -> Result<(Meaning, String),
         Kind::Index => {
             let index = Index::parse(bytes, hash)?;
             index.check()?;
-            let digest = index.digest();
+            let digest = Some(index.digest());
             Ok((Meaning::Index(Box::new(index)), digest))
         }
     }

@@ -398,7 +398,7 @@ impl<'a> Reader<'a> {
         let mut number = 0_usize;
         for place in 0.. {
             let byte = self.array::<1>()?[0];
-            number = number + usize::from(place > 0) << 7 | usize::from(byte & 0x7f);
+            number = ((number + usize::from(place > 0)) << 7) | usize::from(byte & 0x7f);
             if byte & 0x80 == 0 {
                 break;
             }

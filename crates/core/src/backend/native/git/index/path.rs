@@ -61,7 +61,7 @@ pub(in super::super) fn is_ref_component(name: &str) -> bool {
     let forbidden = |c: char| c.is_ascii_control() || matches!(c, ' ' | '~' | '^' | ':' | '?' | '*' | '[' | '\\');
     !name.is_empty()
         && !name.starts_with('.')
-        && !name.ends_with(".lock")
+        && std::path::Path::new(name).extension().is_none_or(|extension| extension != "lock")
         && !name.ends_with('.')
         && !name.contains("..")
         && !name.contains("@{")
