@@ -5,6 +5,9 @@ use crate::support::{Guest, Outcome, TOKEN, Tree, owner, sh};
 use loopbox_init::protocol::{
     ClientMessage, Decoder, Failure, GuestMessage, Hello, OLDEST, PROTOCOL, Side, Start, TtySize, Versions,
 };
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use rustix::pipe::pipe;
 use std::fs::File;
@@ -28,14 +31,7 @@ fn request(start: Start) -> Vec<u8> {
 
 /// Sends bytes and descriptors, and gives what the guest says before it hangs up.
 fn answer(guest: &Guest, bytes: &[u8], descriptors: &[OwnedFd]) -> Option<Failure> {
-    let mut socket = UnixStream::connect(guest.socket()).unwrap();
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(64))];
-    let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    let borrowed: Vec<_> = descriptors.iter().map(|descriptor| descriptor.as_fd()).collect();
-    if !borrowed.is_empty() {
-        assert!(ancillary.push(SendAncillaryMessage::ScmRights(&borrowed)));
-    }
-    sendmsg(&socket, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL).unwrap();
+    let mut socket = say(guest, bytes, descriptors);
     let mut said = Vec::new();
     // A guest that hangs up on what it did not read resets the connection.
     let _ = socket.read_to_end(&mut said);
@@ -164,4 +160,57 @@ async fn who_stops_and_kills_all_that_it_may_holds_up_no_other_command() {
         butcher.wait().await.unwrap();
         assert_eq!(guest.run(sh("exit 3")).await.code(), 3, "{tree:?}");
     }
+}
+
+/// What a client may send next, whether or not it belongs there.
+fn piece() -> impl Strategy<Value = Vec<u8>> {
+    let encoded = |message: ClientMessage<'_>| {
+        let mut wire = Vec::new();
+        message.encode(0, &mut wire).unwrap();
+        Just(wire)
+    };
+    prop_oneof![
+        Just(hello(TOKEN, OLDEST, PROTOCOL)),
+        Just(request(sh("exit 0"))[hello(TOKEN, OLDEST, PROTOCOL).len()..].to_vec()),
+        Just(request(sh("exit 0"))),
+        encoded(ClientMessage::StdinEof),
+        encoded(ClientMessage::Stdin(b"text")),
+        encoded(ClientMessage::Cancel),
+        encoded(ClientMessage::Signal(9)),
+        encoded(ClientMessage::Resize(TtySize { rows: 1, cols: 1 })),
+        // A length beyond every limit, an unknown kind, and anything at all.
+        Just([u32::MAX.to_le_bytes().as_slice(), &[0; 8]].concat()),
+        Just([0, 0, 0, 0, 0, 0, 0, 0, 255, 0, 0, 0].to_vec()),
+        vec(any::<u8>(), 0..64),
+    ]
+}
+
+/// In whatever order, cut off wherever, with whatever number of descriptors: the guest serves the next one.
+#[test]
+fn messages_in_any_order_cut_anywhere_end_no_guest() {
+    let guest = Guest::new(Tree::SubReaper);
+    let messages = (vec(piece(), 1..6), 0_usize..20, any::<proptest::sample::Index>());
+    let mut runner = TestRunner::new(Config { cases: 300, failure_persistence: None, ..Config::default() });
+    runner
+        .run(&messages, |(pieces, descriptors, cut)| {
+            let bytes = pieces.concat();
+            let length = bytes.len() - cut.index(bytes.len() + 1) / 4;
+            drop(say(&guest, &bytes[..length], &outputs(descriptors)));
+            Ok(())
+        })
+        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    assert_eq!(runtime.block_on(guest.run(sh("exit 4"))).code(), 4);
+}
+
+fn say(guest: &Guest, bytes: &[u8], descriptors: &[OwnedFd]) -> UnixStream {
+    let socket = UnixStream::connect(guest.socket()).unwrap();
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(64))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    let borrowed: Vec<_> = descriptors.iter().map(|descriptor| descriptor.as_fd()).collect();
+    if !borrowed.is_empty() {
+        assert!(ancillary.push(SendAncillaryMessage::ScmRights(&borrowed)));
+    }
+    sendmsg(&socket, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL).unwrap();
+    socket
 }
