@@ -330,6 +330,28 @@ async fn limits_of_a_sandbox_that_runs_change_at_once_or_not_at_all() {
 }
 
 #[tokio::test]
+async fn a_limit_below_what_is_in_use_leaves_the_sandbox_as_it_is_or_ends_what_uses_it() {
+    let bed = Bed::native();
+    let can = possible(&bed).await;
+    let asked = |bytes| limits(|limits| limits.memory_bytes = Some(bytes));
+    let Some(name) = limited_if(&bed, can.memory, "lowers", asked(256 << 20)).await else { return };
+    bed.text(&name, "head -c 60m /dev/zero > /dev/shm/kept").await;
+    let lowered = limited(&bed, "lowers", asked(32 << 20)).await;
+    let info = bed.loopbox.inspect(&name).await.unwrap();
+    if info.limited_by.memory == [LimitMeans::CgroupV1] {
+        let error = lowered.unwrap_err();
+        assert_eq!(error.code(), ErrorCode::InvalidArgument, "{}", error.describe());
+        assert!(error.message().starts_with("limits.memoryBytes: 33554432: "), "{}", error.describe());
+        assert_eq!(info.limits, asked(256 << 20));
+        let holds = "cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory/memory.memsw.limit_in_bytes";
+        assert!(bed.text(&name, holds).await.lines().all(|bytes| bytes == (256 << 20).to_string()));
+    } else {
+        lowered.unwrap();
+        assert_eq!(info.limits, asked(32 << 20));
+    }
+}
+
+#[tokio::test]
 async fn inspect_tells_by_what_limits_are_enforced() {
     let bed = Bed::native();
     let name = bed.sandbox().await;

@@ -262,6 +262,9 @@ fn explain(error: LaunchError) -> Error {
     }
     let hint = if error.step.contains("user namespaces") {
         "this machine does not let this user make user namespaces (a chroot does not, for one); `loopbox doctor` says more"
+    } else if error.step.contains("the disk") || error.step.contains("a block device") {
+        "a limit on disk space takes loop devices and the right to mount them, which containers often lack; leave \
+         limits.diskBytes out"
     } else if error.step.contains("overlay") {
         "the state directory's file system cannot hold an overlay's upper layer; set LOOPBOX_STATE_DIR to a directory on \
          ext4, xfs or btrfs (in a container: on a volume)"

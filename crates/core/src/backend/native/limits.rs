@@ -170,6 +170,11 @@ impl Setting {
     fn write(&self) -> Result<()> {
         match fs::write(&self.file, &self.value) {
             Err(error) if self.optional && is_absent(&error) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
+                // Version 1 does not go below what is in use; version 2 does, and kills.
+                Err(Error::invalid("limits.memoryBytes", &self.value, "is less than what the sandbox uses now")
+                    .with_hint("end what uses it, remove files from /tmp, /run and /dev/shm, or give more"))
+            }
             Err(error) => Err(Error::io(format!("writing '{}' to {}", self.value, self.file.display()), error)),
             Ok(()) => Ok(()),
         }
