@@ -17,7 +17,6 @@ mod expiry;
 mod fault;
 mod git;
 mod git_guard;
-mod git_guard;
 mod guard;
 mod host_mode;
 mod hostile;
