@@ -35,6 +35,8 @@ pub struct CreateArgs {
     pub agent_config: Option<String>,
     /// Exceptions from the workspace guard.
     pub guard_allow: Option<Vec<String>>,
+    /// Whether commands may make namespaces of their own.
+    pub nesting: Option<bool>,
     /// The backend.
     pub backend: Option<String>,
     /// A template to start from.
@@ -116,6 +118,7 @@ impl CreateArgs {
         options.leases = self.leases.map(|leases| leases.into_iter().collect());
         options.agent_config = self.agent_config.map(|config| agent_config(&config)).transpose()?;
         options.guard_allow = self.guard_allow;
+        options.nesting = self.nesting;
         options.backend = self.backend.as_deref().map(str::parse).transpose()?;
         options.template = self.template;
         options.allow_host_fallback = self.allow_host_fallback.unwrap_or(false);

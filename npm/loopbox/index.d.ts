@@ -94,7 +94,12 @@ export interface CreateOptions {
   /** What of the operator's own agent configuration is visible inside. Default: nothing. */
   agentConfig?: "none" | "instructions" | undefined;
   /** Guarded paths of the workspace that the sandbox may write. */
-  guard?: { allow?: string[] | undefined } | undefined;
+  guard?: {
+    /** Patterns relative to the workspace: `.vscode`, `**\/.envrc`. */
+    allow?: string[] | undefined;
+  } | undefined;
+  /** Let commands make namespaces of their own, for an agent that nests its own sandbox. Default: false. */
+  nesting?: boolean | undefined;
   /** What runs the sandbox. Default: the best that works on this machine. */
   backend?: "native" | "host" | undefined;
   /** A template to start from. */

@@ -113,6 +113,7 @@ const createOptions = record({
   leases: stringMap,
   agentConfig: string,
   guard: record({ allow: strings }),
+  nesting: boolean,
   backend: string,
   template: string,
   allowHostFallback: boolean,

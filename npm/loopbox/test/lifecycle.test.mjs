@@ -200,7 +200,6 @@ describe("what cannot be made", () => {
       { credentials: "proxy" },
       { leases: { NPM_TOKEN: "npm" } },
       { agentConfig: "instructions" },
-      { guard: { allow: [".git/hooks/**"] } },
       { template: "python" },
       { backend: "docker" },
     ];

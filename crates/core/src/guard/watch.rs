@@ -110,6 +110,9 @@ struct Watched {
     dir: SandboxDir,
     record: Record,
     init: u32,
+    /// As it was made when the command began.
+    mark: Option<Mark>,
+    /// The workspace's stamp then, if it was old enough to count.
     began: Option<Stamp>,
 }
 
@@ -120,8 +123,9 @@ impl Watch {
         if has_git(record) {
             note_git(dir, record, git::refresh(dir, record));
         }
-        let began = begin(dir, record, init);
-        Self(Arc::new(Watched { dir: dir.clone(), record: record.clone(), init, began }))
+        let (mark, began) = begin(dir, record, init).unzip();
+        let began = began.flatten();
+        Self(Arc::new(Watched { dir: dir.clone(), record: record.clone(), init, mark, began }))
     }
 
     /// What is to be done about once a second while the command runs, if anything.
@@ -135,11 +139,11 @@ impl Watch {
 
     /// Looks at what the command did, now that it has ended.
     pub(crate) fn end(&self) {
-        let Watched { dir, record, init, began } = &*self.0;
+        let Watched { dir, record, init, mark, began } = &*self.0;
         if has_git(record) {
             note_git(dir, record, git::collect(dir, record));
         }
-        end(dir, record, *init, *began);
+        end(dir, record, *init, *mark, *began);
     }
 }
 
@@ -165,7 +169,7 @@ fn note_git(dir: &SandboxDir, record: &Record, found: Result<Vec<Finding>>) {
     }
 }
 
-fn begin(dir: &SandboxDir, record: &Record, init: u32) -> Option<Stamp> {
+fn begin(dir: &SandboxDir, record: &Record, init: u32) -> Option<(Mark, Option<Stamp>)> {
     // Without a mark nothing is guarded: a sandbox of an earlier version.
     let mark = Mark::read(dir)?;
     let now = top_stamp(record)?;
@@ -194,13 +198,12 @@ fn begin(dir: &SandboxDir, record: &Record, init: u32) -> Option<Stamp> {
     }
     // Whether anything is shadowed is told by the mark's length.
     let _unmarked = if next.shadowed == mark.shadowed { next.write(dir) } else { next.create(dir) };
-    settled(now)
+    Some((next, settled(now)))
 }
 
-fn end(dir: &SandboxDir, record: &Record, init: u32, began: Option<Stamp>) {
-    let Some(mark) = Mark::read(dir) else { return };
+fn end(dir: &SandboxDir, record: &Record, init: u32, mark: Option<Mark>, began: Option<Stamp>) {
+    let Some(mut next) = mark else { return };
     let now = top_stamp(record);
-    let mut next = mark;
     if began.is_none() || began != now {
         if let Ok((top, _lock)) = open(dir, record)
             && let Ok(mut state) = State::load(dir)

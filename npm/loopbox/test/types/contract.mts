@@ -51,6 +51,7 @@ const everyCreateOption: Required<CreateOptions> = {
   leases: { NPM_TOKEN: "npm" },
   agentConfig: "instructions",
   guard: { allow: [] },
+  nesting: false,
   backend: "native",
   template: "t",
   allowHostFallback: false,
