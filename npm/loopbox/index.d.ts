@@ -101,7 +101,7 @@ export interface CreateOptions {
   /** Let commands make namespaces of their own, for an agent that nests its own sandbox. Default: false. */
   nesting?: boolean | undefined;
   /** What runs the sandbox. Default: the best that works on this machine. */
-  backend?: "native" | "host" | undefined;
+  backend?: "native" | "reduced" | "host" | undefined;
   /** A template to start from. */
   template?: string | undefined;
   /** Accept the bare host, which isolates nothing, if no backend works. */

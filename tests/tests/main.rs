@@ -26,6 +26,7 @@ mod limits;
 mod must_work;
 mod names;
 mod options;
+mod reduced;
 mod scan;
 mod soak;
 mod state;

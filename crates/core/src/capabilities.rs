@@ -53,6 +53,8 @@ pub struct LimitCapabilities {
 pub enum Isolation {
     /// Nothing: commands run as the caller.
     None,
+    /// Landlock and a filter of system calls, without namespaces; `inspect` tells what it lacks.
+    Reduced,
     /// Linux namespaces of the sandbox's own.
     Namespaces,
 }

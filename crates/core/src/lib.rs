@@ -50,6 +50,7 @@ mod workspace;
 
 pub use agent::AgentProfile;
 pub use backend::BackendId;
+pub use backend::reduced::{confined, warden};
 pub use capabilities::{Capabilities, Isolation, LimitCapabilities, TreeKill};
 pub use config::{Config, GitIdentity};
 pub use doctor::{Check, CheckStatus, DoctorReport, Ids, Tried};

@@ -39,6 +39,7 @@ fn serve() -> io::Result<()> {
         tree: TreeControl::SubReaper,
         confine: None,
         inherit_env: true,
+        key: None,
     };
     guest::serve_stream(setup).map_err(io::Error::other)
 }

@@ -22,6 +22,8 @@ pub(crate) fn main(arguments: &[OsString]) -> ExitCode {
         (["scan", ..], [_, directory]) => exit_code(loopbox_core::scan(Path::new(directory))),
         (["guard"], _) => exit_code(loopbox_core::add_guards()),
         (["guest"], _) => guest(),
+        (["reduced", plan], _) => exit_code(loopbox_core::warden(plan)),
+        (["confined", plan], _) => exit_code(loopbox_core::confined(plan)),
         _ => {
             output::diagnostic("loopbox: internal is not for use by hand");
             ExitCode::from(exit::FAILURE)
@@ -34,7 +36,8 @@ fn guest() -> ExitCode {
     let streams =
         fcntl_dupfd_cloexec(io::stdin(), 3).and_then(|input| Ok((input, fcntl_dupfd_cloexec(io::stdout(), 3)?)));
     let Ok((input, output)) = streams else { return ExitCode::from(exit::FAILURE) };
-    let setup = StreamSetup { input, output, tree: TreeControl::SubReaper, confine: None, inherit_env: true };
+    let setup =
+        StreamSetup { input, output, tree: TreeControl::SubReaper, confine: None, inherit_env: true, key: None };
     match serve_stream(setup) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

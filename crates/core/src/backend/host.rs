@@ -71,7 +71,7 @@ impl Host {
     }
 }
 
-fn translate(work_dir: PathBuf, request: ExecRequest) -> protocol::Start {
+pub(super) fn translate(work_dir: PathBuf, request: ExecRequest) -> protocol::Start {
     let bytes = |text: OsString| text.into_vec().into();
     protocol::Start {
         argv: request.argv.into_iter().map(bytes).collect(),

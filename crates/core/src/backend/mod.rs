@@ -6,6 +6,7 @@
 
 mod host;
 pub(crate) mod native;
+pub(crate) mod reduced;
 
 use std::fmt;
 use std::str::FromStr;
@@ -25,6 +26,7 @@ use crate::registry::SandboxDir;
 
 pub(crate) use host::Host;
 pub(crate) use native::{Native, find_helper};
+pub(crate) use reduced::Reduced;
 
 /// A way of isolating commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -33,6 +35,8 @@ pub(crate) use native::{Native, find_helper};
 pub enum BackendId {
     /// Linux namespaces, without any daemon.
     Native,
+    /// Landlock and seccomp alone, for machines that allow no namespaces. Never chosen by itself.
+    Reduced,
     /// The bare host: no isolation at all.
     Host,
 }
@@ -42,6 +46,7 @@ impl BackendId {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Native => "native",
+            Self::Reduced => "reduced",
             Self::Host => "host",
         }
     }
@@ -59,12 +64,15 @@ impl FromStr for BackendId {
     fn from_str(text: &str) -> Result<Self> {
         match text {
             "native" => Ok(Self::Native),
+            "reduced" => Ok(Self::Reduced),
             "host" => Ok(Self::Host),
             "sbx" | "docker" | "docker-sandbox" | "engine" => {
                 Err(Error::unsupported(format!("the backend '{text}' is not built yet"))
-                    .with_hint("use 'native' or 'host'"))
+                    .with_hint("use 'native', 'reduced' or 'host'"))
             }
-            _ => Err(Error::invalid("backend", text, "is not a backend").with_hint("use 'native' or 'host'")),
+            _ => {
+                Err(Error::invalid("backend", text, "is not a backend").with_hint("use 'native', 'reduced' or 'host'"))
+            }
         }
     }
 }

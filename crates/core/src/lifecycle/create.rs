@@ -188,8 +188,15 @@ impl Inner {
     /// What the operator should know of a sandbox that was made or found.
     fn notices(&self, record: &Record) -> Vec<String> {
         let mut notices = Vec::new();
-        if self.backend(record.backend).capabilities().isolation == Isolation::None {
+        let isolation = self.backend(record.backend).capabilities().isolation;
+        if isolation == Isolation::None {
             notices.push("this sandbox is the bare host: commands run as you, and nothing is isolated".to_owned());
+        } else if isolation == Isolation::Reduced {
+            notices.push(format!(
+                "this sandbox is the reduced wall, without namespaces: commands run as you; `loopbox inspect {}` tells \
+                 what is missing",
+                record.name
+            ));
         } else if record.settings.network.policy == crate::DefaultVerdict::Allow && record.agent.as_str() != "shell" {
             notices.push(
                 "an unattended agent may reach every public host; `--policy deny --preset agents` permits only its provider"

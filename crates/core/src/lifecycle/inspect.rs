@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use loopbox_init::sandbox::IdMap;
 
 use super::Inner;
-use crate::backend::{Backend, BackendId};
+use crate::backend::{Backend, BackendId, reduced};
 use crate::capabilities::{Isolation, TreeKill};
 use crate::doctor::{self, Check, CheckStatus, DoctorReport, Ids, Machine, Tried};
 use crate::error::Result;
@@ -95,6 +95,9 @@ impl Inner {
             }
         };
         checks.push(check);
+        let possible =
+            if reduced::is_possible() { "possible, on request (`--backend reduced`)" } else { "not possible" };
+        checks.push(Check::new("reduced wall", CheckStatus::Ok, possible));
         checks.extend(sandbox.iter().flat_map(|tried| doctor::enforcement(&machine, tried)));
         let agents = crate::AgentProfile::all().iter().filter(|profile| profile.executable.is_some());
         checks.extend(agents.map(|profile| doctor::agent(profile, &self.config)));
@@ -142,6 +145,10 @@ fn findings(backend: &dyn Backend, record: &Record, state: SandboxState) -> Vec<
     if capabilities.isolation == Isolation::None {
         let message = "nothing is isolated: commands run on the host as the caller";
         findings.push(Finding::new(FindingCode::NotIsolated, message));
+    }
+    if capabilities.isolation == Isolation::Reduced {
+        findings.extend(reduced::lacks().into_iter().map(|lack| Finding::new(FindingCode::NotEnforced, lack)));
+        return findings;
     }
     if capabilities.tree_kill == TreeKill::SubReaper {
         let message = "no cgroup: process trees are ended by a sub-reaper, and memory cannot be limited";

@@ -35,7 +35,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::agent::{self, AgentProfile, Tools};
 use crate::backend::native::find_helper;
-use crate::backend::{Backend, BackendId, Host, Native, StartContext};
+use crate::backend::{Backend, BackendId, Host, Native, Reduced, StartContext};
 use crate::config::Config;
 use crate::error::{Error, ErrorCode, Result};
 use crate::events::{self, EventKind};
@@ -63,6 +63,7 @@ struct Inner {
     config: Config,
     registry: Registry,
     native: Native,
+    reduced: Reduced,
     host: Host,
 }
 
@@ -74,8 +75,9 @@ impl Loopbox {
         }
         let registry = Registry::new(config.state_dir.clone());
         let native = Native::new(config.state_dir.clone());
+        let reduced = Reduced::new(config.clone());
         let host = Host::new(config.clone());
-        Ok(Self(Arc::new(Inner { config, registry, native, host })))
+        Ok(Self(Arc::new(Inner { config, registry, native, reduced, host })))
     }
 
     /// The configuration it was made with.
@@ -240,7 +242,8 @@ impl Loopbox {
                 let (dir, mut record) = inner.existing(&sandbox)?;
                 let backend = inner.backend(record.backend);
                 if !backend.capabilities().egress {
-                    return Err(Error::unsupported("network: the bare host enforces no egress policy"));
+                    let what = format!("network: the {} backend does not change policies", record.backend);
+                    return Err(Error::unsupported(what));
                 }
                 record.settings.network = options.apply(&record.settings.network);
                 dir.write_record(&record, Durability::PowerFailure)?;
@@ -339,6 +342,7 @@ impl Inner {
     fn backend(&self, id: BackendId) -> &dyn Backend {
         match id {
             BackendId::Native => &self.native,
+            BackendId::Reduced => &self.reduced,
             BackendId::Host => &self.host,
         }
     }
@@ -421,7 +425,7 @@ impl Inner {
     /// Looks up what the record's agent needs of the host's tools.
     fn find_tools(&self, record: &mut Record) -> Result<()> {
         let profile = AgentProfile::find(record.agent.as_str());
-        if let (Some(profile), BackendId::Native) = (profile, record.backend) {
+        if let (Some(profile), BackendId::Native | BackendId::Reduced) = (profile, record.backend) {
             let (tools, path) = Tools::find(profile, &self.config.host_path, self.config.host_home.as_deref())?;
             record.agent_version = path.as_deref().and_then(agent::version);
             record.agent_path = path;

@@ -65,6 +65,8 @@ pub struct StreamSetup {
     pub confine: Option<Users>,
     /// Whether commands get the guest's own environment, below that of their start.
     pub inherit_env: bool,
+    /// What opens clone3 to the guest, where its system calls are filtered.
+    pub key: Option<CloneKey>,
 }
 
 /// How the processes of an exec are found and ended.

@@ -83,7 +83,7 @@ pub(super) fn serve(setup: StreamSetup) -> Result<(), GuestError> {
     let (input, output, null) = take_streams(setup.input, setup.output)?;
     set_child_subreaper(Some(getpid())).map_err(GuestError::system("become the reaper of descendants"))?;
     let inherited = if setup.inherit_env { environment() } else { Vec::new() };
-    let engine = Engine::new(setup.tree, setup.confine, inherited, true, None)?;
+    let engine = Engine::new(setup.tree, setup.confine, inherited, true, setup.key)?;
     let mut guest = Guest {
         reactor: Reactor::new().map_err(GuestError::system("make an epoll"))?,
         engine,

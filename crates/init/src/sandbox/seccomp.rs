@@ -45,7 +45,7 @@ pub struct CallFilter {
     pub nesting: bool,
     /// They keep the CPUs that they have.
     pub fixed_cpus: bool,
-    /// Of the internet's sockets they may make TCP ones only.
+    /// Of all sockets that can be connected they may make TCP ones only.
     pub streams_only: bool,
 }
 

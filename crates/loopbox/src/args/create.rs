@@ -89,7 +89,7 @@ pub(crate) struct SandboxArgs {
     /// Let commands make namespaces of their own, for an agent that nests its own sandbox
     #[arg(long, help_heading = "Guards")]
     pub(crate) allow_nesting: bool,
-    /// What runs the sandbox: native or host [default: the best that works]
+    /// What runs the sandbox: native, reduced (a weaker wall without namespaces) or host [default: native]
     #[arg(long)]
     pub(crate) backend: Option<String>,
     /// A template to start from (not built yet)

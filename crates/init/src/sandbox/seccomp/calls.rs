@@ -75,6 +75,8 @@ const NAMESPACES: u32 = (libc::CLONE_NEWNS
     | libc::CLONE_NEWPID
     | libc::CLONE_NEWNET)
     .cast_unsigned();
+/// Connects while it sends.
+const FAST_OPEN: u32 = libc::MSG_FASTOPEN.cast_unsigned();
 /// Only unshare(2) knows it.
 const CLONE_NEWTIME: u32 = 0x80;
 
@@ -83,6 +85,7 @@ const INET: u32 = libc::AF_INET.cast_unsigned();
 const INET6: u32 = libc::AF_INET6.cast_unsigned();
 const NETLINK: u32 = libc::AF_NETLINK.cast_unsigned();
 const STREAM: u32 = libc::SOCK_STREAM.cast_unsigned();
+const SEQUENTIAL: u32 = libc::SOCK_SEQPACKET.cast_unsigned();
 const DATAGRAM: u32 = libc::SOCK_DGRAM.cast_unsigned();
 
 /// The type of a socket shares its argument with flags.
@@ -99,6 +102,9 @@ const TCP_ONLY: &[Check] = &[
     Check::OneOf { word: argument(2), values: &[0, 6], errno: EPROTONOSUPPORT },
 ];
 const FAMILIES: Check = Check::OneOf { word: argument(0), values: &[UNIX, INET, INET6, NETLINK], errno: EAFNOSUPPORT };
+/// A Unix socket may be connected to whatever listens on a path that is seen, and Landlock does not judge it.
+const FAMILIES_BUT_UNIX: Check =
+    Check::OneOf { word: argument(0), values: &[INET, INET6, NETLINK], errno: EAFNOSUPPORT };
 const ROUTE_ONLY: Check = Check::If {
     word: argument(0),
     value: NETLINK,
@@ -139,19 +145,47 @@ pub(super) const INSPECTED: &[Inspected] = &[
     Inspected {
         call: Sysno::socket,
         checks: &[
-            FAMILIES,
+            FAMILIES_BUT_UNIX,
             ROUTE_ONLY,
             Check::If { word: argument(0), value: INET, then: TCP_ONLY },
             Check::If { word: argument(0), value: INET6, then: TCP_ONLY },
         ],
         when: When::StreamsOnly,
-        reason: "without a network namespace, what is not TCP is judged by nothing",
+        reason: "without namespaces, what is not TCP is judged by nothing: datagrams, and the host's Unix sockets (D-Bus \
+                 and Docker run programs for who may connect)",
     },
     Inspected {
         call: Sysno::socketpair,
         checks: &[Check::OneOf { word: argument(0), values: &[UNIX], errno: EAFNOSUPPORT }],
-        when: When::Always,
+        when: When::Datagrams,
         reason: "other families only load modules",
+    },
+    Inspected {
+        call: Sysno::socketpair,
+        checks: &[
+            Check::OneOf { word: argument(0), values: &[UNIX], errno: EAFNOSUPPORT },
+            Check::OneOf { word: SOCKET_TYPE, values: &[STREAM, SEQUENTIAL], errno: ESOCKTNOSUPPORT },
+        ],
+        when: When::StreamsOnly,
+        reason: "a pair of datagrams can be led to other sockets afterwards, one of streams cannot",
+    },
+    Inspected {
+        call: Sysno::sendto,
+        checks: &[Check::NoBit { word: argument(3), bits: FAST_OPEN, errno: EPERM }],
+        when: When::StreamsOnly,
+        reason: "TCP Fast Open connects without connect(2), and so past Landlock",
+    },
+    Inspected {
+        call: Sysno::sendmsg,
+        checks: &[Check::NoBit { word: argument(2), bits: FAST_OPEN, errno: EPERM }],
+        when: When::StreamsOnly,
+        reason: "TCP Fast Open connects without connect(2), and so past Landlock",
+    },
+    Inspected {
+        call: Sysno::sendmmsg,
+        checks: &[Check::NoBit { word: argument(3), bits: FAST_OPEN, errno: EPERM }],
+        when: When::StreamsOnly,
+        reason: "TCP Fast Open connects without connect(2), and so past Landlock",
     },
     Inspected {
         call: Sysno::unshare,

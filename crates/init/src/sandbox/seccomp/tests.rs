@@ -227,7 +227,27 @@ fn sockets_are_of_the_families_and_protocols_that_programs_need() {
             assert_eq!(socket(streams, domain, kind, 0), if kind == 1 { ALLOW } else { none }, "type {kind}");
         }
     }
-    assert_eq!(socket(streams, 1, 2, 0), ALLOW, "Unix datagrams leave nothing");
+    for kind in 0..16 {
+        assert_eq!(socket(streams, 1, kind, 0), none, "whatever listens on a path could be reached");
+        let pair = answer(streams, Call::new(Sysno::socketpair, &[1, kind | 0o2_004_000, 0]));
+        assert_eq!(pair == ALLOW, [1, 5].contains(&kind), "a pair of type {kind}");
+    }
+}
+
+#[test]
+fn a_stream_cannot_be_connected_by_sending() {
+    let plain = CallFilter::default();
+    let streams = CallFilter { streams_only: true, ..plain };
+    let flags = u64::from(libc::MSG_FASTOPEN.cast_unsigned() | libc::MSG_NOSIGNAL.cast_unsigned());
+    for (call, arguments) in [
+        (Sysno::sendto, [3, 0, 0, flags, 0, 0]),
+        (Sysno::sendmsg, [3, 0, flags, 0, 0, 0]),
+        (Sysno::sendmmsg, [3, 0, 1, flags, 0, 0]),
+    ] {
+        assert_eq!(answer(streams, Call::new(call, &arguments)), errno(libc::EPERM), "{call}");
+        assert_eq!(answer(plain, Call::new(call, &arguments)), ALLOW, "{call}: a network namespace judges");
+        assert_eq!(answer(streams, Call::new(call, &[3, 0, 0, 0, 0, 0])), ALLOW, "{call}");
+    }
 }
 
 #[test]
