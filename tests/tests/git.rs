@@ -86,7 +86,7 @@ async fn an_agent_looks_changes_and_commits() {
     for kind in KINDS {
         let tree = Tree::new(kind).await;
         assert_eq!(tree.inside("git status --porcelain").await, "", "{kind:?}");
-        assert_eq!(tree.inside("echo new > fresh; git status --porcelain").await, "?? fresh");
+        assert_eq!(tree.inside("echo new > fresh; git status --short").await, "?? fresh");
         assert!(tree.inside("git add fresh; git diff --cached").await.contains("+new"));
         tree.inside("git commit -q -m 'from inside'").await;
         let log = tree.inside("git log --format='%an <%ae> %s' -1").await;

@@ -387,7 +387,6 @@ async fn dies(step: &str) -> bool {
     let name = repository.sandbox(clone).await;
     bed.text(&name, "git branch before && git pack-refs --all").await;
     git(clone, &["config", "x.y", "z"]);
-    git(clone, &["branch", "hosts"]);
     fs::write(clone.join(".git/info/exclude"), "began\ngo\n").unwrap();
     let failpoint = bed.sandbox_dir(&name).join("git/failpoint");
     fs::write(&failpoint, step).unwrap();
@@ -401,6 +400,7 @@ async fn dies(step: &str) -> bool {
             break status;
         }
         if clone.join("began").exists() && !clone.join("go").exists() {
+            git(clone, &["branch", "hosts", "main"]);
             git(clone, &["pack-refs", "--all"]);
             fs::write(clone.join("go"), "").unwrap();
         }
@@ -410,6 +410,7 @@ async fn dies(step: &str) -> bool {
     fs::write(clone.join("go"), "").unwrap();
     // A git of the host's that finds a lock waits for somebody to remove it, so none stays after the next call.
     if !clone.join("new").exists() {
+        git(clone, &["branch", "hosts", "main"]);
         bed.text(&name, script).await;
     }
     bed.text(&name, "true").await;
