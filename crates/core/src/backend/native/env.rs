@@ -1,6 +1,8 @@
 //! The environment of every command: made from nothing, so that nothing of the host's gets in.
 
+use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::path::Path;
 
 use super::layout::{HOME, ROOT_HOME, TOOLS};
 use crate::agent::AgentProfile;
@@ -43,9 +45,17 @@ pub(super) fn base(record: &Record) -> Vec<(String, String)> {
         ("PIP_BREAK_SYSTEM_PACKAGES", "1"),
         ("PIP_DISABLE_PIP_VERSION_CHECK", "1"),
     ];
+    // Node brings authorities of its own. Reading the system's takes each of its starts some time, so it is told of them
+    // only where the machine has authorities that nobody else has.
+    let authorities = own_authorities().map(|file| ("NODE_EXTRA_CA_CERTS", file));
     let agent = AgentProfile::find(record.agent.as_str()).map_or(&[][..], |profile| profile.env);
     let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-    standard.into_iter().map(own).chain(agent.iter().map(|&(name, value, _reason)| own((name, value)))).collect()
+    standard
+        .into_iter()
+        .chain(authorities)
+        .map(own)
+        .chain(agent.iter().map(|&(name, value, _reason)| own((name, value))))
+        .collect()
 }
 
 /// What a command of another user has instead.
@@ -63,6 +73,16 @@ pub(super) fn of(user: User) -> Vec<(&'static str, String)> {
             ("DEBIAN_FRONTEND", "noninteractive".to_owned()),
         ],
     }
+}
+
+/// The file with all authorities that the machine trusts, if its administrator has added some.
+fn own_authorities() -> Option<&'static str> {
+    const KEPT: [(&str, &str); 2] = [
+        ("/usr/local/share/ca-certificates", "/etc/ssl/certs/ca-certificates.crt"),
+        ("/etc/pki/ca-trust/source/anchors", "/etc/pki/tls/certs/ca-bundle.crt"),
+    ];
+    let added = |dir: &str| fs::read_dir(dir).is_ok_and(|mut files| files.next().is_some());
+    KEPT.into_iter().find(|(dir, file)| added(dir) && Path::new(file).exists()).map(|(_, file)| file)
 }
 
 fn system_path() -> String {
