@@ -193,8 +193,22 @@ pub(crate) fn enforcement(machine: &Machine, tried: &Tried) -> Vec<Check> {
         TreeKill::FreezerV1 => "by the freezer of cgroups version 1",
         TreeKill::SubReaper => "by a sub-reaper",
     };
-    let processes = if enforced.processes { "limited" } else { "not limited" };
-    checks.push(ok("limits", format!("the number of processes is {processes}; trees are ended {tree}")));
+    let can = capabilities.limits;
+    let cpus = match (can.cpu_fractions, can.cpus) {
+        (true, _) => Some("CPUs"),
+        (false, true) => Some("whole CPUs"),
+        (false, false) => None,
+    };
+    let limits = [can.memory.then_some("memory"), cpus, can.pids.then_some("processes"), can.disk.then_some("disk")];
+    let (possible, missing) = (limits.into_iter().flatten().collect::<Vec<_>>().join(", "), !can.memory);
+    let processes = if enforced.processes { "4,096 processes" } else { "none" };
+    let detail = format!("possible: {possible}; without a request: {processes}; trees are ended {tree}");
+    checks.push(if missing {
+        Check::new("limits", CheckStatus::Warn, format!("{detail}; no memory limit without a cgroup"))
+            .with_remedy("see cgroups; without a limit on memory nothing else is lost")
+    } else {
+        ok("limits", detail)
+    });
     checks
 }
 
@@ -339,6 +353,14 @@ mod tests {
         assert_eq!(landlock.status, CheckStatus::Warn);
         assert!(landlock.remedy.as_ref().unwrap().contains("lsm=landlock,capability,yama,apparmor"));
         let enforced = Enforced { seccomp: true, landlock_abi: 7, landlock_scopes: true, ..Enforced::default() };
-        assert!(enforcement(&machine, &tried(enforced)).iter().all(|check| check.status == CheckStatus::Ok));
+        let checks = enforcement(&machine, &tried(enforced));
+        for name in ["seccomp", "Landlock", "ids"] {
+            assert_eq!(named(&checks, name).status, CheckStatus::Ok, "{checks:#?}");
+        }
+        let limits = named(&checks, "limits");
+        assert!(
+            limits.status == CheckStatus::Warn && limits.remedy.is_some(),
+            "the bare host limits nothing: {limits:?}"
+        );
     }
 }
