@@ -239,7 +239,9 @@ async fn accompany(work: &mut [Meanwhile]) -> std::convert::Infallible {
     }
     loop {
         tokio::time::sleep(ACCOMPANIED_EVERY).await;
-        work.iter_mut().for_each(|work| work());
+        for work in work.iter_mut() {
+            work();
+        }
     }
 }
 

@@ -199,15 +199,15 @@ impl<'a> Shadows<'a> {
     fn refill(&self, source: &Path, copy: &str) -> io::Result<()> {
         let copies = fs::File::open(self.dir.join(COPIES))?;
         let left_out = left_out(source);
-        let mut copier = Copier::new(self.owner, &left_out);
+        let mut filling = Copier::new(self.owner, &left_out);
         if let Ok(directory) = beneath::directory(&copies, copy) {
             tree::clear(&directory)?;
-            return copier.copy_contents(&beneath::directory(self.top, source)?, &directory);
+            return filling.copy_contents(&beneath::directory(self.top, source)?, &directory);
         }
         let flags = rustix::fs::OFlags::WRONLY | rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::CLOEXEC;
         let file = rustix::fs::openat(&copies, copy, flags, rustix::fs::Mode::empty())?;
         rustix::fs::ftruncate(&file, 0)?;
-        copier.pour(beneath::file(self.top, source)?, &fs::File::from(file))
+        filling.pour(beneath::file(self.top, source)?, &fs::File::from(file))
     }
 }
 

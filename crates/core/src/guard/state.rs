@@ -8,8 +8,9 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -105,7 +106,8 @@ impl Mark {
     /// Makes the mark as it is to be from here on.
     pub(super) fn create(self, dir: &SandboxDir) -> io::Result<()> {
         let content: &[u8] = if self.shadowed { b"shadowed" } else { b"" };
-        std::fs::write(dir.join("guard.mark"), content)?;
+        let mut file = File::options().create(true).write(true).truncate(true).mode(0o600).open(dir.join("guard.mark"))?;
+        file.write_all(content)?;
         self.write(dir)
     }
 

@@ -12,6 +12,7 @@ use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, Timespec, Timestamps
 use sha2::{Digest, Sha256};
 
 use super::beneath;
+use super::state::stamp;
 
 /// The most that is copied of one guarded path: settings are small, and what is larger is not settings.
 pub(super) const MAX_FILES: usize = 2000;
@@ -48,13 +49,10 @@ impl Signature<'_> {
         self.hash.update(path.as_os_str().as_bytes());
         let is_directory = beneath::kind(&stat) == FileType::Directory;
         // A directory's own times tell of names that came and went; those are told by the names themselves.
-        let times = if is_directory {
-            [0; 4]
-        } else {
-            [stat.st_mtime, stat.st_mtime_nsec as i64, stat.st_ctime, stat.st_ctime_nsec as i64]
-        };
-        for number in [i64::from(stat.st_mode), if is_directory { 0 } else { stat.st_size }].into_iter().chain(times) {
-            self.hash.update(number.to_le_bytes());
+        self.hash.update(stat.st_mode.to_le_bytes());
+        if !is_directory {
+            let (size, written, changed) = (stat.st_size, (stat.st_mtime, stat.st_mtime_nsec), stamp(&stat));
+            self.hash.update(format!("{size} {written:?} {changed:?}"));
         }
         if is_directory && !self.left_out.iter().any(|left_out| left_out == path) {
             let directory = beneath::directory(at, name)?;
@@ -153,7 +151,7 @@ impl<'a> Copier<'a> {
                 let copy = OwnedFd::from(copy);
                 give(&copy, owner)?;
                 rustix::fs::fchmod(&copy, Mode::from_raw_mode(stat.st_mode & 0o777 | 0o600))?;
-                let time = Timespec { tv_sec: stat.st_mtime, tv_nsec: stat.st_mtime_nsec as _ };
+                let time = Timespec { tv_sec: stat.st_mtime, tv_nsec: i64::try_from(stat.st_mtime_nsec).unwrap_or(0) };
                 Ok(rustix::fs::futimens(&copy, &Timestamps { last_access: time, last_modification: time })?)
             }
             FileType::Symlink => {

@@ -26,6 +26,7 @@ pub(super) struct Offence {
 
 /// Whether a directory of these names is one that git takes for a repository.
 #[derive(Debug, Default, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a name that was seen")]
 pub(super) struct Looks {
     head: bool,
     objects: bool,

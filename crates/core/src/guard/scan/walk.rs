@@ -1,5 +1,6 @@
 //! The walk: by descriptors, no link followed, bounded in time, depth and memory.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -49,7 +50,7 @@ pub(super) fn scan(
         blocks: 0,
         links: Links::default(),
         findings: Vec::new(),
-        counted: Vec::new(),
+        counted: BTreeMap::new(),
         incomplete: None,
     };
     scan.directory(&top, Path::new(""), Place::default(), 0);
@@ -79,7 +80,7 @@ struct Scan<'a> {
     links: Links,
     findings: Vec<Finding>,
     /// How often each kind of thing was found.
-    counted: Vec<(&'static str, usize)>,
+    counted: BTreeMap<&'static str, usize>,
     incomplete: Option<&'static str>,
 }
 
@@ -127,19 +128,18 @@ impl Scan<'_> {
             self.file(path, stat);
         }
         if kind == FileType::CharacterDevice || kind == FileType::BlockDevice {
-            self.tell("devices", FindingCode::Guarded, path, "is a device node".to_owned());
+            self.tell("devices", FindingCode::Guarded, path, "is a device node");
         } else if kind == FileType::Socket {
-            self.tell("sockets", FindingCode::Guarded, path, "is a socket".to_owned());
+            self.tell("sockets", FindingCode::Guarded, path, "is a socket");
         }
         // At the top, commands themselves are followed by a look at these.
         let nested = depth > 0 && !place.installed && !place.git;
-        if nested && let Some(guarded) = list::named(parent.as_bytes(), name.as_bytes()) {
-            if !allow::allows(&self.record.settings.guard_allow, path) {
-                let offence = Offence { path: path.to_owned(), why: guarded.reason.to_owned() };
-                if self.judge(offence, place.cloned) {
-                    return;
-                }
-            }
+        if nested
+            && let Some(guarded) = list::named(parent.as_bytes(), name.as_bytes())
+            && !allow::allows(&self.record.settings.guard_allow, path)
+            && self.judge(Offence { path: path.to_owned(), why: guarded.reason.to_owned() }, place.cloned)
+        {
+            return;
         }
         let is_git = name == ".git";
         if is_git
@@ -177,7 +177,7 @@ impl Scan<'_> {
     fn file(&mut self, path: &Path, stat: &Stat) {
         if stat.st_mode & 0o6000 != 0 {
             let kind = if stat.st_mode & 0o4000 != 0 { "setuid" } else { "setgid" };
-            self.tell("setuid files", FindingCode::Setuid, path, format!("is {kind}"));
+            self.tell("setuid files", FindingCode::Setuid, path, &format!("is {kind}"));
         }
         if self.links.add(stat, path) {
             self.blocks += u64::try_from(stat.st_blocks).unwrap_or(0);
@@ -193,7 +193,7 @@ impl Scan<'_> {
         for offence in git::offences(self.top, path) {
             if !self.is_new(&offence.path) {
                 let message = format!("was there before the sandbox was made: {}", offence.why);
-                self.tell("guarded paths", FindingCode::Guarded, &offence.path, message);
+                self.tell("guarded paths", FindingCode::Guarded, &offence.path, &message);
             }
             self.judge(offence, false);
         }
@@ -211,7 +211,7 @@ impl Scan<'_> {
                 "guarded paths",
                 FindingCode::Guarded,
                 &path,
-                format!("was changed since the sandbox was made: {why}"),
+                &format!("was changed since the sandbox was made: {why}"),
             );
             return false;
         }
@@ -220,7 +220,7 @@ impl Scan<'_> {
             Ok(kept) => (format!("{shown} was made inside and moved out of the workspace: {why}"), kept),
             Err(error) => {
                 let message = format!("was made inside and could not be moved away ({error}): {why}");
-                self.tell("guarded paths", FindingCode::Guarded, &path, message);
+                self.tell("guarded paths", FindingCode::Guarded, &path, &message);
                 return false;
             }
         };
@@ -248,15 +248,8 @@ impl Scan<'_> {
         time > SystemTime::from(self.record.created) && self.until.is_none_or(|until| time <= until)
     }
 
-    fn tell(&mut self, what: &'static str, code: FindingCode, path: &Path, message: String) {
-        let index = match self.counted.iter().position(|(counted, _)| *counted == what) {
-            Some(index) => index,
-            None => {
-                self.counted.push((what, 0));
-                self.counted.len() - 1
-            }
-        };
-        let Some((_, count)) = self.counted.get_mut(index) else { return };
+    fn tell(&mut self, what: &'static str, code: FindingCode, path: &Path, message: &str) {
+        let count = self.counted.entry(what).or_insert(0_usize);
         *count += 1;
         if *count <= MAX_FINDINGS {
             let message = format!("{} {message}", path.display());
@@ -270,7 +263,7 @@ impl Scan<'_> {
             for (path, names) in std::mem::take(&mut self.links).elsewhere() {
                 let message =
                     format!("has {names} names, not all of them in the workspace: a write to it is a write there");
-                self.tell("hard links", FindingCode::HardLink, &path, message);
+                self.tell("hard links", FindingCode::HardLink, &path, &message);
             }
         }
         if let Some(limit) = self.record.settings.limits.disk_bytes {
@@ -281,7 +274,7 @@ impl Scan<'_> {
                 self.findings.push(Finding { path, ..Finding::new(FindingCode::Disk, message) });
             }
         }
-        let further = self.counted.iter().filter(|(_, count)| *count > MAX_FINDINGS);
+        let further = self.counted.iter().filter(|(_, count)| **count > MAX_FINDINGS);
         let further: Vec<Finding> = further
             .map(|(what, count)| {
                 let code = self.findings.iter().map(|finding| finding.code).find(|code| matches(what, *code));
