@@ -106,6 +106,8 @@ static int unix_listener(const char *name) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     /* The path of a stage may be too long for an address; its directory is the working directory. */
     snprintf(address.sun_path, sizeof address.sun_path, "%s", name);
+    /* Of an attack before, where several share a stage. */
+    unlink(name);
     return listener(AF_UNIX, SOCK_STREAM, (void *)&address, sizeof address);
 }
 
@@ -160,10 +162,10 @@ static void serve(int services[SERVICES], int datagrams) {
 }
 
 /* A process that is worth attacking: it has a secret in its memory and environment, in an open file and its directory. */
-static pid_t victim(void) {
+static pid_t victim(int *line) {
     int ready[2];
-    if (pipe(ready) != 0) {
-        fail("a pipe");
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ready) != 0) {
+        fail("a pair of sockets");
     }
     pid_t pid = fork();
     if (pid == 0) {
@@ -174,7 +176,7 @@ static pid_t victim(void) {
         }
         /* With an environment of its own on its stack, where /proc/PID/environ looks. */
         char ready_fd[16];
-        snprintf(ready_fd, sizeof ready_fd, "%d", ready[1]);
+        snprintf(ready_fd, sizeof ready_fd, "%d", dup(ready[1]));
         setenv("LAUNCHER_SECRET", CANARY, 1);
         execl("/proc/self/exe", "hostile-victim", "victim", ready_fd, (char *)NULL);
         _exit(1);
@@ -184,7 +186,7 @@ static pid_t victim(void) {
     if (pid < 0 || read(ready[0], &byte, 1) != 1) {
         fail("a victim");
     }
-    close(ready[0]);
+    *line = ready[0];
     set("HOSTILE_VICTIM", "%d", pid);
     return pid;
 }
@@ -192,11 +194,10 @@ static pid_t victim(void) {
 __attribute__((noreturn)) static void be_victim(int ready) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY);
-    (void)!write(ready, "r", 1);
-    close(ready);
-    for (;;) {
-        pause();
+    char byte = 'r';
+    while (write(ready, &byte, 1) == 1 && read(ready, &byte, 1) == 1) {
     }
+    _exit(0);
 }
 
 /* A user of the host's whom no generated list of users would name. */
@@ -212,8 +213,12 @@ static const char *last_user(void) {
     return name;
 }
 
-static bool alive(pid_t pid) {
-    return waitpid(pid, NULL, WNOHANG) == 0;
+/* Whether the victim still answers: one that was killed does not, even if it has not ended yet. */
+static bool answers(int line) {
+    struct timeval patience = {.tv_sec = 5};
+    char byte = 'a';
+    setsockopt(line, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    return send(line, &byte, 1, MSG_NOSIGNAL) == 1 && read(line, &byte, 1) == 1;
 }
 
 /* The control's own stand-ins for what an attack would take or break. */
@@ -265,7 +270,8 @@ int main(int argc, char **argv) {
     if (fchdir(here) != 0) {
         fail("the working directory");
     }
-    pid_t hurt = victim();
+    int line;
+    pid_t hurt = victim(&line);
     pid_t server = fork();
     if (server == 0) {
         serve(services, datagrams);
@@ -308,7 +314,7 @@ int main(int argc, char **argv) {
     }
     int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 
-    bool killed = !alive(hurt);
+    bool killed = !answers(line);
     int reached_services = *connections;
     gethostname(name_after, sizeof name_after - 1);
     /* Before the host works on: what it changes itself is no harm. */

@@ -1,7 +1,8 @@
-/* Opens those files of /etc for writing that are the host's own, not generated ones: also as inner root.
+/* Opens those files of /etc for writing that are the host's own, not generated ones.
  * Matters: the host itself reads them.
  * Held by: read-only bind mounts.
- * control: root */
+ * control: root
+ * inner-root: it writes to a layer of its own sandbox, for package managers */
 #include "hostile.h"
 
 int main(void) {

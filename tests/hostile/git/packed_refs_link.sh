@@ -6,7 +6,8 @@
 # harm: file
 . "$HOSTILE_STAGE/workspace/attack/hostile.sh"
 git pack-refs --all
+cp .git/packed-refs "$HOSTILE_STAGE/sibling/packed" 2>/dev/null
 rm -f .git/packed-refs .git/FETCH_HEAD .git/ORIG_HEAD
-ln -s "$HOSTILE_STAGE/sibling/secret" .git/packed-refs
+ln -s "$HOSTILE_STAGE/sibling/packed" .git/packed-refs
 ln -s "$HOSTILE_STAGE/sibling/secret" .git/FETCH_HEAD
 ln -s "$HOSTILE_STAGE/sibling/secret" .git/ORIG_HEAD

@@ -8,7 +8,7 @@
 int main(void) {
     pid_t victim = atoi(given("HOSTILE_VICTIM"));
     bool seen = kill(victim, 0) == 0;
-    kill(-1, SIGKILL);
+    bool struck = kill(-1, SIGKILL) == 0;
     /* What watches over this command may be gone too, and this command with it: the host's side judges. */
-    return worked("killed a process of the host", seen && kill(victim, 0) != 0 && errno == ESRCH);
+    return worked("killed a process of the host", seen && struck);
 }

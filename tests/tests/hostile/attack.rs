@@ -4,18 +4,20 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::Mutex;
 
-use loopbox_tests::{Bed, helper, is_root};
+use loopbox_tests::{Bed, cli_of, helper, is_root};
 use tempfile::TempDir;
 
 use super::program::{self, Program};
 
 /// Makes the sandbox, runs the attack in it, and waits for the scan of what it left in the workspace.
 const IN_SANDBOX: &str = r#"
-helper=$1 user=$2 flags=$3
-shift 3
-workspace=$HOSTILE_STAGE/workspace
-"$helper" create -q --name bed $flags shell "$workspace" || exit 125
+helper=$1 user=$2 sandbox=$3 flags=$4
+shift 4
+if [ "$sandbox" = own ]; then
+    "$helper" create -q --name bed $flags shell "$HOSTILE_STAGE/workspace" || exit 125
+fi
 "$helper" exec -u "$user" --timeout 40s -e HOSTILE_STAGE -e HOSTILE_HOST_PIDNS -e HOSTILE_VICTIM -e HOSTILE_ABSTRACT \
     -e HOSTILE_PORT -e HOSTILE_UDP_PORT -e HOSTILE_HOSTNAME -e HOSTILE_MACHINE_ID -e HOSTILE_HOST_USER bed "$@"
 code=$?
@@ -44,6 +46,8 @@ impl Attacker {
 pub(super) struct World {
     built: PathBuf,
     stage: TempDir,
+    /// The sandbox of those that need none of their own, one after the other.
+    shared: Mutex<Option<Bed>>,
 }
 
 /// What an attack did.
@@ -63,7 +67,7 @@ impl World {
         run(Command::new(program::dir().join("build.sh")).arg(&built));
         let stage = tempfile::tempdir().unwrap();
         run(Command::new(program::dir().join("common/stage.sh")).arg(stage.path()));
-        Self { built, stage }
+        Self { built, stage, shared: Mutex::new(None) }
     }
 
     /// A fresh stage in an existing directory, with the programs in its workspace.
@@ -109,13 +113,28 @@ pub(super) fn without_sandbox(world: &World, program: &Program) -> Outcome {
     witnessed(&argv, stage.path(), program)
 }
 
-/// The attack in a sandbox of its own.
+/// The attack in a sandbox.
 pub(super) fn in_sandbox(world: &World, program: &Program, attacker: Attacker) -> Outcome {
-    let bed = Bed::native();
-    world.furnish(bed.dir(), program);
+    if program.needs_a_sandbox_of_its_own() {
+        let bed = Bed::native();
+        world.furnish(bed.dir(), program);
+        return in_sandbox_of(world, &bed, "own", program, attacker);
+    }
+    let mut shared = world.shared.lock().unwrap();
+    let bed = shared.get_or_insert_with(|| {
+        let bed = Bed::native();
+        world.furnish(bed.dir(), program);
+        let mut create = cli_of(&helper(), bed.state());
+        run(create.args(["create", "-q", "--name", "bed", "shell"]).arg(bed.workspace()));
+        bed
+    });
+    in_sandbox_of(world, bed, "shared", program, attacker)
+}
+
+fn in_sandbox_of(world: &World, bed: &Bed, sandbox: &str, program: &Program, attacker: Attacker) -> Outcome {
     let mut argv = world.witness("host", bed.dir());
     let helper = helper();
-    let script = ["bash", "-c", IN_SANDBOX, "attack", helper.to_str().unwrap(), attacker.name()];
+    let script = ["bash", "-c", IN_SANDBOX, "attack", helper.to_str().unwrap(), attacker.name(), sandbox];
     argv.extend(script.map(str::to_owned));
     argv.push(program.create.join(" "));
     argv.extend(command(program, &bed.workspace().join("attack")));

@@ -37,9 +37,9 @@ fn control(world: &World, program: &Program) {
     let script = r#"
         coproc "$@"
         read -r line <&"${COPROC[0]}"
-        until grep -lsa "$HOSTILE_MARK" /proc/[0-9]*/cmdline >/dev/null; do :; done
+        until grep -qsa "$HOSTILE_MARK" /proc/[0-9]*/cmdline; do :; done
         kill -KILL "$COPROC_PID"; wait
-        grep -lsa "$HOSTILE_MARK" /proc/[0-9]*/cmdline >/dev/null && echo survived"#;
+        grep -qsa "$HOSTILE_MARK" /proc/[0-9]*/cmdline && echo survived"#;
     let mut command = Command::new("unshare");
     command.args(["--fork", "--pid", "--mount", "--net", "--mount-proc", "--kill-child"]);
     if !loopbox_tests::is_root() {

@@ -70,6 +70,12 @@ impl Program {
         programs
     }
 
+    /// Whether it changes its stage or its sandbox, or looks at how that was started.
+    pub(super) fn needs_a_sandbox_of_its_own(&self) -> bool {
+        let changes = self.judged_outside || self.may_die || self.prepare.is_some() || !self.create.is_empty();
+        changes || self.reads_a_file || self.name.starts_with("environment/")
+    }
+
     /// What the head of a file says; nothing if it is part of another program.
     fn read(group: &str, file: &Path) -> Option<Self> {
         let name = format!("{group}/{}", file.file_stem().unwrap().to_str().unwrap());
