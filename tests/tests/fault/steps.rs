@@ -37,6 +37,7 @@ const STEPS: &[(&str, &str, Before, Dies)] = &[
     ("create.planned", "create", Before::Nothing, Dies::Caller),
     ("create.files-made", "create", Before::Nothing, Dies::Caller),
     ("create.cgroup-made", "create", Before::Nothing, Dies::Caller),
+    ("create.guarded", "create", Before::Nothing, Dies::Caller),
     ("create.spawned", "create", Before::Nothing, Dies::Caller),
     ("create.started", "create", Before::Nothing, Dies::Caller),
     ("create.committed", "create", Before::Nothing, Dies::Caller),
