@@ -202,7 +202,7 @@ async fn root_of_the_sandbox_installs_packages() {
         assert!(refused.is_err() || !Path::new("/var/lib/dpkg/status").exists());
         return;
     }
-    let script = r#"set -e
+    let script = r"set -e
 cd ~
 mkdir -p package/DEBIAN package/usr/games package/etc/hello.d package/opt/hello package/var/lib/hello
 printf '#!/bin/sh\necho hello ran\n' > package/usr/games/hello-loopbox; chmod 755 package/usr/games/hello-loopbox
@@ -222,7 +222,7 @@ chmod 755 package/DEBIAN package/DEBIAN/postinst
 dpkg-deb --root-owner-group -b package hello.deb
 dpkg -i hello.deb
 apt-get -s install hello-loopbox
-"#;
+";
     let installed = as_root(&bed, &name, script).await;
     assert_eq!(installed.exit_code, 0, "{}", installed.text());
     for _ in ["fresh", "stopped and started"] {

@@ -288,7 +288,7 @@ mod tests {
         let shell = AgentProfile::find("shell").unwrap();
         let path = home.join(".cargo/bin");
         let (tools, _) = Tools::find(shell, path.as_os_str(), Some(&home)).unwrap();
-        assert_eq!(tools.visible.into_iter().collect::<Vec<_>>(), [toolchain.clone()]);
+        assert!(tools.visible.iter().eq([&toolchain]), "{:?}", tools.visible);
         let paths: Vec<_> = tools.commands.into_iter().map(|tool| tool.path).collect();
         assert_eq!(paths, [toolchain.join("bin/cargo"), toolchain.join("bin/rustc")]);
     }
