@@ -76,7 +76,8 @@ const STEPS: &[(&str, &str, Before, Dies)] = &[
 
 /// The steps of starting a sandbox, which a stopped one goes through again.
 fn restarts() -> impl Iterator<Item = &'static (&'static str, &'static str, Before, Dies)> {
-    const AGAIN: [&str; 4] = ["create.files-made", "create.cgroup-made", "create.spawned", "create.started"];
+    const AGAIN: [&str; 5] =
+        ["create.files-made", "create.cgroup-made", "create.guarded", "create.spawned", "create.started"];
     STEPS.iter().filter(|(step, ..)| {
         AGAIN.contains(step) || ["supervisor.", "between.", "init."].iter().any(|of| step.starts_with(of))
     })
