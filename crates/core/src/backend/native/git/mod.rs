@@ -57,7 +57,7 @@ pub(crate) fn refresh(dir: &SandboxDir, record: &Record) -> Result<Vec<Finding>>
 /// After a command, at stop and before removal: what it did to HEAD, index and packed refs goes out. A repository that is
 /// not there any more, or is another one, is a finding and no error: nothing would be better for waiting.
 pub(crate) fn collect(dir: &SandboxDir, record: &Record) -> Result<Vec<Finding>> {
-    match synchronise(dir, record, Sync::run) {
+    match synchronise(dir, record, Sync::run_and_sweep) {
         Err(error) if error.code() == ErrorCode::WorkspaceChanged => {
             Ok(vec![Finding::new(FindingCode::Guarded, error.describe())])
         }
@@ -171,6 +171,8 @@ fn sync(path: &Path, record: &Record, repository: &Repository, mut state: State)
         visible: view::visible(repository, &record.workspace.canonical),
         starting: false,
         now: files::now(),
+        unfinished: false,
+        unwritten: false,
     })
 }
 

@@ -1,16 +1,20 @@
 //! What was the same on both sides when they were last compared, `git/state.json` in the sandbox's directory.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::files::Seen;
 use crate::error::{Error, Result};
-use crate::fs::{Durability, read_limited, write_atomic};
+use crate::fs::{Durability, write_atomic};
 use crate::info::Finding;
 
 const FILE: &str = "state.json";
+/// It is read before each command, so in one go.
+const USUAL_STATE: usize = 16 << 10;
 const MAX_STATE: u64 = 16 << 20;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +33,9 @@ pub(super) struct State {
     pub(super) link: Option<Seen>,
     /// What was found while nobody was there to be told.
     pub(super) pending: Vec<Finding>,
+    /// The git directories themselves, the host's and the sandbox's, when all in them was compared; by area. Git makes or
+    /// renames a file for whatever it changes, which changes the directory.
+    pub(super) tops: BTreeMap<String, (Seen, Seen)>,
     /// Files that go both ways, by area and name.
     pub(super) files: BTreeMap<String, Synced>,
     /// Directories of which files go in, by area and path.
@@ -65,7 +72,13 @@ pub(super) struct Synced {
 impl State {
     /// What was written last; nothing if that was damaged, which costs comparing all.
     pub(super) fn read(dir: &Path) -> Result<Self> {
-        let bytes = read_limited(&dir.join(FILE), MAX_STATE)?.unwrap_or_default();
+        let failed = |error| Error::io("reading what git has in common", error);
+        let mut bytes = Vec::with_capacity(USUAL_STATE);
+        match File::open(dir.join(FILE)) {
+            Ok(file) => drop(file.take(MAX_STATE).read_to_end(&mut bytes).map_err(failed)?),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed(error)),
+        }
         Ok(serde_json::from_slice(&bytes).unwrap_or_default())
     }
 

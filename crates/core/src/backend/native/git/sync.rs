@@ -99,6 +99,10 @@ pub(super) struct Sync {
     /// The sandbox is about to start: nothing inside looks on, and what is missing there is made.
     pub(super) starting: bool,
     pub(super) now: i64,
+    /// Something could not be compared to the end, or may change without a trace.
+    pub(super) unfinished: bool,
+    /// The state was changed before all was compared.
+    pub(super) unwritten: bool,
 }
 
 impl Sync {
@@ -114,21 +118,50 @@ impl Sync {
             Placer::unlock(&self.areas)?;
         }
         for at in 0..self.areas.len() {
-            let area = &self.areas[at];
-            sweep::sweep(area, &mut self.state.trees, self.now, &mut self.findings)?;
-            for (name, kind) in self.both_ways(at) {
-                self.compare(at, name, kind)?;
-            }
-            self.mirror(at, "")?;
-            for folder in COPIED {
-                self.mirror(at, folder)?;
-            }
+            self.run_area(at)?;
         }
         self.check_link();
         if self.starting {
             self.select_visible()?;
         }
         self.end(&before)
+    }
+
+    /// Compares everything, and looks at what the sandbox may have made in what is shared.
+    pub(super) fn run_and_sweep(&mut self) -> io::Result<()> {
+        let mut changed = false;
+        for area in &self.areas {
+            changed |= sweep::sweep(area, &mut self.state.trees, self.now, &mut self.findings)?;
+        }
+        self.unwritten |= changed;
+        self.run()
+    }
+
+    fn run_area(&mut self, at: usize) -> io::Result<()> {
+        let area = &self.areas[at];
+        let name = area.name;
+        let seen = |fd: &std::os::fd::OwnedFd| rustix::fs::fstat(fd).map(|stat| Seen::of(&stat));
+        let tops = (seen(&area.host)?, seen(&area.private)?);
+        // An editor may write a configuration in place.
+        let quiet = !self.starting && !self.state.config_allowed && self.state.tops.get(name) == Some(&tops);
+        let mut folders: Vec<&str> = COPIED.to_vec();
+        if quiet {
+            folders.retain(|folder| self.state.folders.contains_key(&format!("{name}/{folder}")));
+        }
+        self.unfinished = false;
+        for (name, kind) in self.both_ways(at) {
+            // What is always there may be written in place by something else than git.
+            if !quiet || kind.is_required() {
+                self.compare(at, name, kind)?;
+            }
+        }
+        if self.unfinished || !tops.0.is_settled(self.now) || !tops.1.is_settled(self.now) {
+            self.state.tops.remove(name);
+        } else {
+            self.state.tops.insert(name.to_owned(), tops);
+        }
+        self.mirror(at, "")?;
+        folders.into_iter().try_for_each(|folder| self.mirror(at, folder))
     }
 
     /// Compares packed refs only.
@@ -150,7 +183,7 @@ impl Sync {
 
     fn end(&mut self, before: &State) -> io::Result<()> {
         self.placer.step("compared");
-        if self.state != *before {
+        if self.unwritten || self.state != *before {
             self.state.write(self.placer.dir()).map_err(io::Error::other)?;
         }
         self.placer.finish()
@@ -266,6 +299,8 @@ impl Sync {
                 self.write_base(&base)?;
             }
             self.note(key.to_owned(), Some(seen), Some(private), digest);
+        } else {
+            self.unfinished = true;
         }
         Ok(())
     }
@@ -339,6 +374,7 @@ impl Sync {
         private: Option<Seen>,
         content: Option<String>,
     ) -> bool {
+        self.unfinished |= !matches!(outcome, Ok(Outward::Done(_)));
         match outcome {
             Ok(Outward::Done(host)) => {
                 self.note(key.to_owned(), host, private, content);
@@ -361,6 +397,7 @@ impl Sync {
     fn join(&mut self, at: usize, name: &str, key: &str, host: Option<Side>, private: Option<Side>) -> io::Result<()> {
         if look(&self.areas[at].private, &format!("{name}.lock"))?.is_some() {
             // The sandbox's git is at it.
+            self.unfinished = true;
             return Ok(());
         }
         let refs = |side: &Option<Side>| match side {
@@ -409,6 +446,8 @@ impl Sync {
             self.placer.step("merged-inside");
             self.write_base(&merged)?;
             self.note(key.to_owned(), host, Some(private), refs::digest(&merged));
+        } else {
+            self.unfinished = true;
         }
         Ok(())
     }
@@ -421,6 +460,7 @@ impl Sync {
 
     fn note(&mut self, key: String, host: Option<Seen>, private: Option<Seen>, content: Option<String>) {
         let settled = [host, private].into_iter().flatten().all(|seen| seen.is_settled(self.now));
+        self.unfinished |= !settled;
         self.state.files.insert(key, Synced { host, private, content, settled });
     }
 
