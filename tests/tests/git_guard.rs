@@ -265,7 +265,7 @@ async fn what_both_sides_change_is_not_lost() {
         "echo inside > inside; git add inside; git pack-refs --all; touch ready; until test -e go; do sleep 0.01; done";
     let host = async {
         while !clone.join("ready").exists() {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            tokio::task::yield_now().await;
         }
         fs::write(clone.join("outside"), "").unwrap();
         git(clone, &["add", "outside"]);
@@ -278,7 +278,7 @@ async fn what_both_sides_change_is_not_lost() {
             .status
             .success()
         {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            tokio::task::yield_now().await;
         }
         git(clone, &["branch", "hosts"]);
         git(clone, &["pack-refs", "--all"]);
@@ -404,7 +404,7 @@ async fn dies(step: &str) -> bool {
             git(clone, &["pack-refs", "--all"]);
             fs::write(clone.join("go"), "").unwrap();
         }
-        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        tokio::task::yield_now().await;
     };
     fs::remove_file(&failpoint).unwrap();
     fs::write(clone.join("go"), "").unwrap();

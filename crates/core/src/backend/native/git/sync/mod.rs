@@ -4,14 +4,15 @@
 //! go both ways, and out only if they are what git would have written. All other files only go in: what the sandbox did
 //! to its own stays there, until the host's changes. Nothing is lost: what must give way is kept.
 
-use std::collections::BTreeSet;
-use std::io;
-use std::path::{Path, PathBuf};
+mod link;
+mod mirror;
 
-use rustix::fs::FileType;
+use std::io;
+use std::path::PathBuf;
+
 use sha2::{Digest, Sha256};
 
-use super::files::{Content, Seen, look, names, read};
+use super::files::{Content, Seen, look, read};
 use super::find::MAX_INDEX;
 use super::index::{Hash, Index, Refused};
 use super::place::{Area, New, Outward, Placer, remove};
@@ -41,9 +42,6 @@ const BASE: &str = "base-packed-refs";
 /// Larger files of these kinds are not git's.
 const MAX_TEXT: u64 = 1 << 20;
 const MAX_REFS: u64 = 256 << 20;
-const MAX_MIRRORED: u64 = 64 << 20;
-/// More names than these directories have.
-const MAX_NAMES: usize = 4096;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -471,150 +469,6 @@ impl Sync {
         finding.quarantine = kept;
         self.findings.push(finding);
     }
-
-    /// Copies the files of a folder that the host has changed.
-    fn mirror(&mut self, at: usize, folder: &str) -> io::Result<()> {
-        if folder == "hooks" && self.state.hooks_allowed {
-            return Ok(());
-        }
-        let area = &self.areas[at];
-        let key = format!("{}/{folder}", area.name);
-        let there = if folder.is_empty() {
-            Some(rustix::fs::fstat(&area.host)?)
-        } else {
-            look(&area.host, folder)?.filter(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
-        };
-        let Some(seen) = there.map(|stat| Seen::of(&stat)) else {
-            if let Some(gone) = self.state.folders.remove(&key)
-                && let Some(private) = super::files::open_below(&area.private, folder)?
-            {
-                for name in gone.files.keys() {
-                    remove(&private, name)?;
-                }
-            }
-            return Ok(());
-        };
-        let last = self.state.folders.get(&key);
-        let mut wanted: BTreeSet<String> = last.map(|last| last.files.keys().cloned().collect()).unwrap_or_default();
-        let listed = self.starting || last.and_then(|last| last.seen) != Some(seen);
-        if listed && let Some(host) = super::files::open_below(&area.host, folder)? {
-            let found = names(&host, MAX_NAMES)?;
-            let files = found.into_iter().filter(|(_, kind)| *kind == FileType::RegularFile).map(|(name, _)| name);
-            wanted.extend(files.filter(|name| self.is_mirrored(at, folder, name)));
-        }
-        for name in wanted {
-            self.mirror_file(at, folder, &key, &name)?;
-        }
-        if listed {
-            let now = self.now;
-            self.state.folders.entry(key).or_default().seen = Some(seen).filter(|seen| seen.is_settled(now));
-        }
-        Ok(())
-    }
-
-    fn is_mirrored(&self, at: usize, folder: &str, name: &str) -> bool {
-        match folder {
-            "" => {
-                let other_worktrees = !self.is_worktrees(at) && matches!(name, "index" | "ORIG_HEAD" | "FETCH_HEAD");
-                let both_ways = self.both_ways(at).iter().any(|(file, _)| *file == name);
-                !both_ways && !other_worktrees && !is_lock(name) && !name.starts_with("loopbox-")
-            }
-            "hooks" => Path::new(name).extension().is_none_or(|extension| extension != "sample"),
-            "info" => name != "sparse-checkout" || self.visible.is_none(),
-            _ => true,
-        }
-    }
-
-    fn mirror_file(&mut self, at: usize, folder: &str, key: &str, name: &str) -> io::Result<()> {
-        let area = &self.areas[at];
-        let path = if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
-        let last = self.state.folders.get(key).and_then(|last| last.files.get(name)).cloned().unwrap_or_default();
-        let host = look(&area.host, &path)?.map(|stat| Seen::of(&stat));
-        let missing = self.starting && look(&area.private, &path).ok().flatten().is_none();
-        if host == last.host && last.settled && !missing {
-            return Ok(());
-        }
-        let (bytes, stat) = match read(&area.host, &path, MAX_MIRRORED)? {
-            Content::File(bytes, stat) => (bytes, stat),
-            Content::Unfit => return Ok(()),
-            Content::Absent => {
-                if let Some(private) = super::files::open_below(&area.private, folder)? {
-                    remove(&private, name)?;
-                }
-                self.state.folders.entry(key.to_owned()).or_default().files.remove(name);
-                return Ok(());
-            }
-        };
-        let seen = Seen::of(&stat);
-        let digest = crate::fs::to_hex(&Sha256::digest(&bytes));
-        if last.content.as_ref() != Some(&digest) || missing {
-            let is_config = folder.is_empty() && matches!(name, "config" | "config.worktree");
-            let bytes = if is_config { view::config(bytes, self.visible.as_deref()) } else { bytes };
-            let new = New { bytes: &bytes, mode: stat.st_mode, modified: seen.modified() };
-            let arrived = if folder.is_empty() {
-                self.placer.inward(&area.private, name, &new)?
-            } else {
-                let to = self.placer.directory(&area.private, folder)?;
-                self.placer.inward(&to, name, &new)?
-            };
-            if arrived.is_none() {
-                return Ok(());
-            }
-        }
-        let synced =
-            Synced { host: Some(seen), private: None, content: Some(digest), settled: seen.is_settled(self.now) };
-        self.state.folders.entry(key.to_owned()).or_default().files.insert(name.to_owned(), synced);
-        Ok(())
-    }
-
-    /// The `.git` file is a mount inside, which the host takes away without a sound when it replaces the file. So it is
-    /// looked at, and is what it was again if it names another directory.
-    fn check_link(&mut self) {
-        let Some((link, git_dir)) = &self.link else { return };
-        let (Some(top), Some(name)) = (link.parent(), link.file_name().and_then(|name| name.to_str())) else { return };
-        let Ok(top) = super::files::open_top(top) else { return };
-        let seen = look(&top, name).ok().flatten().map(|stat| Seen::of(&stat));
-        if seen.is_some() && seen == self.state.link {
-            return;
-        }
-        let named = match read(&top, name, MAX_TEXT) {
-            Ok(Content::File(bytes, _)) => named_by(&bytes, link),
-            _ => None,
-        };
-        if named.as_ref() != Some(git_dir) {
-            let content = format!("gitdir: {}\n", git_dir.display());
-            let new = New { bytes: content.as_bytes(), mode: 0o644, modified: self.now };
-            let (message, link) = match self.placer.link(&top, name, &new) {
-                Ok(kept) => (format!("{} named another repository and is as it was again", link.display()), kept),
-                Err(error) => (format!("{} names another repository: {error}", link.display()), None),
-            };
-            let mut finding = Finding::new(FindingCode::Guarded, message);
-            (finding.path, finding.quarantine) = (self.link.as_ref().map(|(link, _)| link.clone()), link);
-            self.findings.push(finding);
-        }
-        let seen = look(&top, name).ok().flatten().map(|stat| Seen::of(&stat));
-        self.state.link = seen.filter(|seen| seen.is_settled(self.now));
-    }
-
-    /// Tells the sandbox's git which part of the working tree there is.
-    fn select_visible(&mut self) -> io::Result<()> {
-        let Some(visible) = &self.visible else { return Ok(()) };
-        let bytes = view::sparse_checkout(visible);
-        let area = &self.areas[self.areas.len() - 1];
-        let info = self.placer.directory(&area.private, "info")?;
-        let new = New { bytes: &bytes, mode: 0o644, modified: self.now };
-        self.placer.inward(&info, "sparse-checkout", &new).map(|_| ())
-    }
-}
-
-fn is_lock(name: &str) -> bool {
-    Path::new(name).extension().is_some_and(|extension| extension == "lock")
-}
-
-/// The directory that the content of a `.git` file names.
-fn named_by(bytes: &[u8], link: &Path) -> Option<PathBuf> {
-    let path = std::str::from_utf8(bytes).ok()?.trim_end_matches(['\n', '\r']).strip_prefix("gitdir: ")?;
-    std::fs::canonicalize(link.parent()?.join(path)).ok()
 }
 
 fn understand(bytes: &[u8], kind: Kind, hash: Hash) -> Result<(Meaning, Option<String>), Refused> {
