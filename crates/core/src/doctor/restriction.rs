@@ -31,6 +31,8 @@ pub(crate) enum Restriction {
     OldKernel,
     /// A kernel built without user namespaces.
     NoUserNamespaces,
+    /// A kernel built without filters of system calls.
+    NoFilters,
     /// `user.max_user_namespaces` is 0.
     UserNamespaceLimit,
     /// `kernel.unprivileged_userns_clone` is 0 (Debian's and Arch's switch).
@@ -54,11 +56,12 @@ pub(crate) enum Restriction {
 }
 
 impl Restriction {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::Gvisor,
         Self::Wsl1,
         Self::OldKernel,
         Self::NoUserNamespaces,
+        Self::NoFilters,
         Self::UserNamespaceLimit,
         Self::UnprivilegedClone,
         Self::WeakRoot,
@@ -86,6 +89,7 @@ impl Restriction {
         let errno = Errno::from_raw_os_error(error.errno);
         let step = error.step.as_str();
         let candidates: &[Self] = match errno {
+            Errno::NOSYS | Errno::INVAL if step == "filtering system calls" => &[Self::Gvisor, Self::NoFilters],
             Errno::NOSYS => &[Self::Gvisor, Self::Wsl1, Self::OldKernel, Self::Seccomp],
             Errno::NOSPC if step == "making user namespaces" => &[Self::UserNamespaceLimit],
             Errno::NODEV if step.contains("overlay") => &[Self::Gvisor, Self::NoOverlay],
@@ -112,7 +116,7 @@ impl Restriction {
     /// The check of the doctor's that tells of it.
     pub(super) fn check(self) -> &'static str {
         match self {
-            Self::Gvisor | Self::Wsl1 | Self::OldKernel => "kernel",
+            Self::Gvisor | Self::Wsl1 | Self::OldKernel | Self::NoFilters => "kernel",
             Self::NoUserNamespaces | Self::UserNamespaceLimit | Self::UnprivilegedClone => "user namespaces",
             Self::AppArmor => "AppArmor's restriction of user namespaces",
             Self::WeakRoot
@@ -132,6 +136,7 @@ impl Restriction {
             | Self::Wsl1
             | Self::OldKernel
             | Self::NoUserNamespaces
+            | Self::NoFilters
             | Self::UserNamespaceLimit
             | Self::UnprivilegedClone
             | Self::WeakRoot
@@ -160,6 +165,7 @@ impl Restriction {
                     && machine.version().is_some_and(|version| version < OLDEST_KERNEL)
             }
             Self::NoUserNamespaces => machine.has("proc/self") && !machine.has("proc/self/ns/user"),
+            Self::NoFilters => machine.status("NoNewPrivs").is_some() && machine.status("Seccomp").is_none(),
             Self::UserNamespaceLimit => is("proc/sys/user/max_user_namespaces", "0"),
             Self::UnprivilegedClone => is("proc/sys/kernel/unprivileged_userns_clone", "0"),
             Self::AppArmor => is("proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1"),
@@ -187,6 +193,7 @@ impl Restriction {
                 format!("Linux {} is older than {major}.{minor}", machine.release().unwrap_or_default())
             }
             Self::NoUserNamespaces => "this kernel has no user namespaces".into(),
+            Self::NoFilters => "this kernel cannot filter system calls".into(),
             Self::UserNamespaceLimit => "user.max_user_namespaces is 0".into(),
             Self::UnprivilegedClone => "kernel.unprivileged_userns_clone is 0".into(),
             Self::AppArmor => {
@@ -224,6 +231,7 @@ impl Restriction {
                 format!("boot a kernel of version {major}.{minor} or newer; 6.12 has everything")
             }
             Self::NoUserNamespaces => "boot a kernel with CONFIG_USER_NS=y".into(),
+            Self::NoFilters => "boot a kernel with CONFIG_SECCOMP_FILTER=y".into(),
             Self::UserNamespaceLimit => keep("user.max_user_namespaces=15000"),
             Self::UnprivilegedClone => keep("kernel.unprivileged_userns_clone=1"),
             Self::AppArmor => apparmor_remedy(machine.helper.as_deref()),
@@ -361,7 +369,8 @@ mod tests {
     #[test]
     fn each_restriction_is_known_by_its_traces() {
         type Case = (&'static [(&'static str, &'static str)], Restriction);
-        let cases: [Case; 13] = [
+        let cases: [Case; 14] = [
+            (&[("proc/self/ns/user", ""), ("proc/self/status", "NoNewPrivs:\t0\n")], Restriction::NoFilters),
             (&[("proc/gvisor/kernel_is_gvisor", "1")], Restriction::Gvisor),
             (&[("proc/version", "Linux version 4.4.0 #1 SMP Sun Jan 10 15:06:54 PST 2016\n")], Restriction::Gvisor),
             (&[("proc/sys/kernel/osrelease", "4.4.0-19041-Microsoft\n")], Restriction::Wsl1),

@@ -106,7 +106,8 @@ impl Mark {
     /// Makes the mark as it is to be from here on.
     pub(super) fn create(self, dir: &SandboxDir) -> io::Result<()> {
         let content: &[u8] = if self.shadowed { b"shadowed" } else { b"" };
-        let mut file = File::options().create(true).write(true).truncate(true).mode(0o600).open(dir.join("guard.mark"))?;
+        let mut file =
+            File::options().create(true).write(true).truncate(true).mode(0o600).open(dir.join("guard.mark"))?;
         file.write_all(content)?;
         self.write(dir)
     }
