@@ -22,7 +22,7 @@ const READ_ONLY: [(&str, &str); 5] = [
 
 /// What looks empty, and why; directories end with a slash. What programs ask about the machine stays: cpuinfo, meminfo, stat, loadavg, uptime,
 /// version, filesystems, mounts, net, sysvipc, pressure.
-const HIDDEN: [(&str, &str); 28] = [
+const HIDDEN: [(&str, &str); 29] = [
     ("acpi/", "configures the host's power"),
     ("asound/", "the host's sound devices"),
     ("cmdline", "how the host was booted: its disks, sometimes passwords"),
@@ -48,6 +48,7 @@ const HIDDEN: [(&str, &str); 28] = [
     ("schedstat", "how busy the host's processors are, to the nanosecond"),
     ("scsi/", "configures the host's disks"),
     ("slabinfo", "how the kernel's memory lies, for building an attack"),
+    ("softirqs", "tells when keys are pressed and packets come"),
     ("swaps", "the host's disks"),
     ("timer_list", "the host's processes"),
     ("vmallocinfo", "how the kernel's memory lies"),
