@@ -1,6 +1,7 @@
 //! The scan of a whole workspace.
 
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
@@ -34,6 +35,25 @@ async fn setuid_files_and_names_outside_are_told() {
     // `inspect` tells what the last scan found.
     let told = bed.loopbox.inspect(&name).await.unwrap().findings;
     assert!(findings.iter().all(|finding| told.contains(finding)));
+}
+
+#[tokio::test]
+async fn names_that_are_not_unicode_hide_nothing() {
+    let bed = Bed::native();
+    let odd = std::ffi::OsStr::from_bytes(b"x\xff");
+    fs::create_dir(bed.workspace().join(odd)).unwrap();
+    fs::write(bed.workspace().join(odd).join(".envrc"), "the host's").unwrap();
+    let name = bed.sandbox().await;
+    bed.text(&name, r#"odd=$(printf 'y\377'); mkdir "$odd"; touch "$odd/.envrc" "$odd/su" su; chmod u+s "$odd/su" su"#)
+        .await;
+    let findings = scan(&bed, &name).await;
+    assert_eq!(findings.iter().filter(|finding| finding.code == FindingCode::Setuid).count(), 2, "{findings:?}");
+    assert!(!bed.workspace().join(std::ffi::OsStr::from_bytes(b"y\xff/.envrc")).exists());
+    let told = bed.loopbox.inspect(&name).await.unwrap().findings;
+    assert!(told.iter().any(|finding| finding.message.contains("/.envrc was made inside")), "{told:?}");
+    fs::write(bed.workspace().join(odd).join(".envrc"), "changed").unwrap();
+    scan(&bed, &name).await;
+    assert!(bed.workspace().join(odd).join(".envrc").exists(), "what was there before is left alone");
 }
 
 #[tokio::test]

@@ -7,6 +7,8 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use rustix::fs::OFlags;
+
 use crate::error::{Error, Result};
 
 /// Whether a change must survive a power failure, or only the death of processes.
@@ -47,9 +49,10 @@ pub(crate) fn sync_dir(dir: &Path) -> Result<()> {
         .map_err(|error| Error::io(format!("syncing {}", dir.display()), error))
 }
 
-/// Reads a file of ours, at most `limit` bytes; `None` if there is none.
+/// Reads a file, at most `limit` bytes; `None` if there is none. Where something hostile made a FIFO, nobody is waited for.
 pub(crate) fn read_limited(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
-    let file = match File::open(path) {
+    let never_wait = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
+    let file = match File::options().read(true).custom_flags(never_wait).open(path) {
         Ok(file) => file,
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             return Ok(None);

@@ -72,11 +72,16 @@ pub struct Finding {
     /// One sentence for the operator.
     pub message: String,
     /// The path that it is about.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "as_shown")]
     pub path: Option<PathBuf>,
     /// Where what was found has been moved to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "as_shown")]
     pub quarantine: Option<PathBuf>,
+}
+
+/// Names that are not Unicode are made inside at will: no finding may be lost for one.
+fn as_shown<S: serde::Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+    path.as_ref().map(|path| path.to_string_lossy()).serialize(serializer)
 }
 
 impl Finding {

@@ -14,7 +14,8 @@ mod walk;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
@@ -56,7 +57,7 @@ impl Report {
 /// What was there before the sandbox was made, as far as it matters: it is never moved away.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Baseline {
-    paths: BTreeSet<PathBuf>,
+    paths: BTreeSet<String>,
 }
 
 /// How many paths a baseline remembers; what is beyond is told from what is new by times alone.
@@ -64,13 +65,18 @@ const MAX_BASELINE: usize = 20_000;
 
 impl Baseline {
     pub(super) fn holds(&self, path: &Path) -> bool {
-        self.paths.contains(path)
+        self.paths.contains(&Self::key(path))
     }
 
     pub(super) fn add(&mut self, path: &Path) {
         if self.paths.len() < MAX_BASELINE {
-            self.paths.insert(path.to_owned());
+            self.paths.insert(Self::key(path));
         }
+    }
+
+    /// The path; one that is not Unicode in a form that no other has.
+    fn key(path: &Path) -> String {
+        path.to_str().map_or_else(|| format!("\0{}", path.as_os_str().as_bytes().escape_ascii()), str::to_owned)
     }
 }
 

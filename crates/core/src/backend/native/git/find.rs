@@ -211,6 +211,33 @@ mod tests {
     }
 
     #[test]
+    fn nothing_that_an_earlier_sandbox_left_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = fs::canonicalize(dir.path()).unwrap();
+        let fifo = |path: PathBuf| {
+            let mode = rustix::fs::Mode::from_raw_mode(0o600);
+            rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        };
+        let repository = |at: &Path| {
+            fs::create_dir_all(at.join("objects/info")).unwrap();
+            fs::create_dir_all(at.join("refs")).unwrap();
+            fs::write(at.join("HEAD"), "ref: refs/heads/main\n").unwrap();
+        };
+        repository(&root.join("a/.git"));
+        for file in ["objects/info/alternates", "config", "index"] {
+            fifo(root.join("a/.git").join(file));
+        }
+        fs::create_dir(root.join("a/below")).unwrap();
+        assert!(find(&root.join("a")).is_some_and(|found| !found.sealed));
+        assert_eq!(find(&root.join("a/below")), None);
+        assert_eq!(hash(&root.join("a/.git")), Hash::Sha1);
+        fs::create_dir_all(root.join("b/own")).unwrap();
+        fs::write(root.join("b/.git"), "gitdir: own\n").unwrap();
+        fifo(root.join("b/own/gitdir"));
+        assert!(find(&root.join("b")).is_some_and(|found| found.sealed));
+    }
+
+    #[test]
     fn a_record_of_before_is_read() {
         let old = r#"{"link":"/t/.git","common":"/r/.git","own":"/r/.git/worktrees/t"}"#;
         let old: Repository = serde_json::from_str(old).unwrap();
