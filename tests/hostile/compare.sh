@@ -7,7 +7,7 @@
 # if its program says so, or if the witness saw harm outside. `none` is no sandbox but the control's own namespaces. A summary
 # of got through / run comes last; $COMPARE_LOG (default /tmp/hostile-compare.log) has a line for each attack.
 #
-# Needs: bubblewrap, npm (fetches sandbox-runtime, pinned), tests/agents/install.sh (codex), a built target/debug/loopbox.
+# Needs: bubblewrap, npm (fetches sandbox-runtime, pinned), ripgrep and socat (for sandbox-runtime), tests/agents/install.sh (codex), a built target/debug/loopbox.
 set -euo pipefail
 here=$(realpath "$(dirname "$0")")
 root=$(realpath "$here/../..")
@@ -66,8 +66,9 @@ JSON
         codex)
             local binary
             binary=$(find "$COMPARE_WORK/npm/openai" -name codex -type f -perm -u+x -path '*vendor*' | head -n 1)
-            mkdir -p "$HOSTILE_STAGE/codex"
-            CODEX_HOME=$HOSTILE_STAGE/codex "$binary" sandbox -c 'sandbox_mode="workspace-write"' -- "$@"
+            # It refuses to work from a home below /tmp.
+            mkdir -p "/var/tmp/hostile-codex.$(id -u)"
+            CODEX_HOME=/var/tmp/hostile-codex.$(id -u) "$binary" sandbox -c 'sandbox_mode="workspace-write"' -- "$@"
             ;;
         loopbox)
             local names=() name flags
@@ -88,9 +89,9 @@ JSON
 
 # One attack; prints the word for what came of it.
 attack() {
-    local kind=$1 file=$2 name stage mode=host command said
+    local kind=$1 file=$2 name stage mode=host command output said
     name=${file%.*}
-    stage=$(mktemp -d "$COMPARE_WORK/../hostile-stage.XXXXXX")
+    stage=$(mktemp -d /tmp/hostile-stage.XXXXXX)
     cp -a "$template/." "$stage"
     mkdir "$stage/workspace/attack"
     cp "$COMPARE_WORK/bin/hostile" "$COMPARE_WORK/programs/common/hostile.sh" "$stage/workspace/attack"
@@ -105,27 +106,30 @@ attack() {
     (cd "$stage" && sh -c "$(key prepare "$file")") 2>/dev/null || true
     local witness=("$COMPARE_WORK/bin/witness")
     if [ "$kind" = none ]; then
+        # As ordinary users become root of a namespace, which is what the attack has without a sandbox.
         mode=control
         witness=(unshare --fork --pid --mount --net --uts --ipc --mount-proc --kill-child "${witness[@]}")
         [ "$(id -u)" = 0 ] || witness=(unshare --map-root-user "${witness[@]:1}")
     fi
-    said=$(cd "$stage/workspace" && COMPARE_FLAGS=$(key create "$file") HOME=$stage/home \
+    output=$(cd "$stage/workspace" && COMPARE_FLAGS=$(key create "$file") HOME=$stage/home \
         HOSTILE_HOST_PIDNS=$(readlink /proc/self/ns/pid) HOSTILE_MACHINE_ID=$(cat /etc/machine-id 2>/dev/null || true) \
         timeout 90 "${witness[@]}" "$mode" "$stage" -- "$COMPARE_WORK/programs/compare.sh" --inside "$kind" "${command[@]}" \
-        </dev/null 2>&1 | tee "$COMPARE_WORK/last-$(id -u)" | grep '^witness: ' | tail -n 1) || true
+        </dev/null 2>&1) || true
     rm -rf "$stage" 2>/dev/null || true
+    said=$(grep '^witness: ' <<<"$output" | tail -n 1)
     local exit=${said#witness: exit=} harm=${said##*harm=}
     exit=${exit%% *}
+    [ -z "${COMPARE_VERBOSE:-}" ] || sed 's/^/    /' <<<"$output" >>"$COMPARE_LOG"
     if [ -n "$harm" ]; then
         echo "through ($harm)"
-    elif [ "$(key judge "$file")" = host ]; then
+    elif [ "$(key judge "$file")" = host ] && grep -q '^began' <<<"$output"; then
         echo held
-    elif [ "$exit" = 0 ] && grep -q '^GOT THROUGH' "$COMPARE_WORK/last-$(id -u)"; then
+    elif grep -q '^GOT THROUGH' <<<"$output"; then
         echo through
-    elif [ "$exit" = 2 ]; then
-        echo 'could not try'
-    else
+    elif grep -q '^held' <<<"$output" || [ "${exit:-0}" -ge 126 ]; then
         echo held
+    else
+        echo "did not run: $(grep -v '^witness: ' <<<"$output" | tail -n 1)"
     fi
 }
 
@@ -136,7 +140,7 @@ key() {
 
 # Every attack under every sandbox, as whoever this is.
 compare() {
-    template=$(mktemp -d "$COMPARE_WORK/../hostile-template.XXXXXX")
+    template=$(mktemp -d /tmp/hostile-template.XXXXXX)
     trap 'rm -rf "$template"' EXIT
     "$COMPARE_WORK/programs/common/stage.sh" "$template"
     cd "$COMPARE_WORK/programs"

@@ -4,6 +4,8 @@ if [ -z "${HOSTILE_HOST_PIDNS:-}" ] || [ "$(readlink /proc/self/ns/pid)" = "$HOS
     exit 2
 fi
 cd "$HOSTILE_STAGE/workspace" || exit 2
+# Whoever judges must know that the attack began.
+echo began
 owned=$HOSTILE_STAGE/owned
 payload="touch $owned"
 export GIT_CONFIG_NOSYSTEM=1 GIT_AUTHOR_NAME=x GIT_AUTHOR_EMAIL=x GIT_COMMITTER_NAME=x GIT_COMMITTER_EMAIL=x

@@ -146,8 +146,11 @@ static void serve(int services[SERVICES], int datagrams) {
             _exit(1);
         }
         char request[4096];
-        if (FD_ISSET(datagrams, &all) && recv(datagrams, request, sizeof request, MSG_DONTWAIT) > 0) {
+        struct sockaddr_in from;
+        socklen_t size = sizeof from;
+        if (FD_ISSET(datagrams, &all) && recvfrom(datagrams, request, sizeof request, MSG_DONTWAIT, (void *)&from, &size) > 0) {
             ++*connections;
+            sendto(datagrams, CANARY, sizeof CANARY, 0, (void *)&from, size);
         }
         for (int i = 0; i < SERVICES; i++) {
             int client = FD_ISSET(services[i], &all) ? accept(services[i], NULL, NULL) : -1;

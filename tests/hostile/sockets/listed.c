@@ -19,7 +19,9 @@ int main(void) {
         struct sockaddr_un address = {.sun_family = AF_UNIX};
         int length = snprintf(address.sun_path + 1, sizeof address.sun_path - 1, "%s", name + 1);
         int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-        if (name[0] == '@' && connect(fd, (void *)&address, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)length)) == 0) {
+        socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)length);
+        char byte;
+        if (name[0] == '@' && connect(fd, (void *)&address, size) == 0 && read(fd, &byte, 1) == 1) {
             return verdict(GOT_THROUGH, "connected to %s", name);
         }
         close(fd);

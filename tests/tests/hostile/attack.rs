@@ -15,15 +15,16 @@ use super::program::{self, Program};
 const IN_SANDBOX: &str = r#"
 helper=$1 user=$2 sandbox=$3 flags=$4
 shift 4
-if [ "$sandbox" = own ]; then
-    "$helper" create -q --name bed $flags shell "$HOSTILE_STAGE/workspace" || exit 125
-fi
+[ "$sandbox" = shared ] || "$helper" create -q --name "$sandbox" $flags shell "$HOSTILE_STAGE/workspace" || exit 125
 "$helper" exec -u "$user" --timeout 40s -e HOSTILE_STAGE -e HOSTILE_HOST_PIDNS -e HOSTILE_VICTIM -e HOSTILE_ABSTRACT \
-    -e HOSTILE_PORT -e HOSTILE_UDP_PORT -e HOSTILE_HOSTNAME -e HOSTILE_MACHINE_ID -e HOSTILE_HOST_USER bed "$@"
+    -e HOSTILE_PORT -e HOSTILE_UDP_PORT -e HOSTILE_HOSTNAME -e HOSTILE_MACHINE_ID -e HOSTILE_HOST_USER "$sandbox" "$@"
 code=$?
-[ ! -e "$HOSTILE_STAGE/host-uses.sh" ] || "$helper" exec --scan bed true 2>&1 | sed 's/^/scan: /'
+[ ! -e "$HOSTILE_STAGE/host-uses.sh" ] || "$helper" exec --scan "$sandbox" true 2>&1 | sed 's/^/scan: /'
 exit $code
 "#;
+
+/// The name of the sandbox that is shared.
+const SHARED: &str = "shared";
 
 /// Who attacks from inside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,8 +47,10 @@ impl Attacker {
 pub(super) struct World {
     built: PathBuf,
     stage: TempDir,
-    /// The sandbox of those that need none of their own, one after the other.
-    shared: Mutex<Option<Bed>>,
+    /// The state directory of all sandboxes, and the stage of those that share one.
+    bed: Bed,
+    /// Whether the shared sandbox exists. It is attacked by one at a time.
+    shared: Mutex<bool>,
 }
 
 /// What an attack did.
@@ -67,7 +70,7 @@ impl World {
         run(Command::new(program::dir().join("build.sh")).arg(&built));
         let stage = tempfile::tempdir().unwrap();
         run(Command::new(program::dir().join("common/stage.sh")).arg(stage.path()));
-        Self { built, stage, shared: Mutex::new(None) }
+        Self { built, stage, bed: Bed::native(), shared: Mutex::default() }
     }
 
     /// A fresh stage in an existing directory, with the programs in its workspace.
@@ -110,35 +113,37 @@ pub(super) fn without_sandbox(world: &World, program: &Program) -> Outcome {
     let mut argv: Vec<String> = argv.into_iter().map(str::to_owned).collect();
     argv.extend(world.witness("control", stage.path()));
     argv.extend(command(program, &stage.path().join("workspace/attack")));
-    witnessed(&argv, stage.path(), program)
+    witnessed(world, &argv, stage.path(), program)
 }
 
 /// The attack in a sandbox.
 pub(super) fn in_sandbox(world: &World, program: &Program, attacker: Attacker) -> Outcome {
-    if program.needs_a_sandbox_of_its_own() {
-        let bed = Bed::native();
-        world.furnish(bed.dir(), program);
-        return in_sandbox_of(world, &bed, "own", program, attacker);
+    if !program.needs_a_sandbox_of_its_own() {
+        let mut shared = world.shared.lock().unwrap();
+        if !*shared {
+            *shared = true;
+            let workspace = world.bed.workspace();
+            world.furnish(world.bed.dir(), program);
+            run(cli_of(&helper(), world.bed.state()).args(["create", "-q", "--name", SHARED, "shell"]).arg(workspace));
+        }
+        return in_sandbox_named(world, world.bed.dir(), SHARED, program, attacker);
     }
-    let mut shared = world.shared.lock().unwrap();
-    let bed = shared.get_or_insert_with(|| {
-        let bed = Bed::native();
-        world.furnish(bed.dir(), program);
-        let mut create = cli_of(&helper(), bed.state());
-        run(create.args(["create", "-q", "--name", "bed", "shell"]).arg(bed.workspace()));
-        bed
-    });
-    in_sandbox_of(world, bed, "shared", program, attacker)
+    let stage = tempfile::tempdir().unwrap();
+    world.furnish(stage.path(), program);
+    let name = format!("{}-{}", program.name.replace(['/', '_'], "-"), attacker.name());
+    let outcome = in_sandbox_named(world, stage.path(), &name, program, attacker);
+    run(cli_of(&helper(), world.bed.state()).args(["rm", "-f", &name]));
+    outcome
 }
 
-fn in_sandbox_of(world: &World, bed: &Bed, sandbox: &str, program: &Program, attacker: Attacker) -> Outcome {
-    let mut argv = world.witness("host", bed.dir());
+fn in_sandbox_named(world: &World, stage: &Path, name: &str, program: &Program, attacker: Attacker) -> Outcome {
+    let mut argv = world.witness("host", stage);
     let helper = helper();
-    let script = ["bash", "-c", IN_SANDBOX, "attack", helper.to_str().unwrap(), attacker.name(), sandbox];
+    let script = ["bash", "-c", IN_SANDBOX, "attack", helper.to_str().unwrap(), attacker.name(), name];
     argv.extend(script.map(str::to_owned));
     argv.push(program.create.join(" "));
-    argv.extend(command(program, &bed.workspace().join("attack")));
-    witnessed(&argv, bed.dir(), program)
+    argv.extend(command(program, &stage.join("workspace/attack")));
+    witnessed(world, &argv, stage, program)
 }
 
 /// How the attack is started, wherever that is.
@@ -150,9 +155,9 @@ pub(super) fn command(program: &Program, attack: &Path) -> Vec<String> {
     }
 }
 
-fn witnessed(argv: &[String], stage: &Path, program: &Program) -> Outcome {
+fn witnessed(world: &World, argv: &[String], stage: &Path, program: &Program) -> Outcome {
     let mut command = Command::new(&argv[0]);
-    command.args(&argv[1..]).current_dir(stage.join("workspace")).envs(environment(stage));
+    command.args(&argv[1..]).current_dir(stage.join("workspace")).envs(environment(stage, world.bed.state()));
     command.stdin(if program.reads_a_file {
         let file = fs::OpenOptions::new().read(true).write(true).open(stage.join("home/.bashrc")).unwrap();
         Stdio::from(file)
@@ -164,13 +169,13 @@ fn witnessed(argv: &[String], stage: &Path, program: &Program) -> Outcome {
 }
 
 /// The environment of a launcher: the programs' addresses are added by the witness.
-pub(super) fn environment(stage: &Path) -> Vec<(&'static str, String)> {
+pub(super) fn environment(stage: &Path, state: &Path) -> Vec<(&'static str, String)> {
     let namespace = fs::read_link("/proc/self/ns/pid").unwrap();
     let machine = fs::read_to_string("/etc/machine-id").unwrap_or_default();
     vec![
         ("HOSTILE_HOST_PIDNS", namespace.to_str().unwrap().to_owned()),
         ("HOSTILE_MACHINE_ID", machine.trim().to_owned()),
-        ("LOOPBOX_STATE_DIR", stage.join("state").to_str().unwrap().to_owned()),
+        ("LOOPBOX_STATE_DIR", state.to_str().unwrap().to_owned()),
         ("HOME", stage.join("home").to_str().unwrap().to_owned()),
         ("PATH", path_to(&stage.join("workspace/attack"))),
     ]

@@ -46,7 +46,7 @@ fn control(world: &World, program: &Program) {
         command.arg("--map-root-user");
     }
     command.args(["bash", "-c", script, "control"]).args(attack::command(program, &attack_dir(stage.path())));
-    command.current_dir(stage.path().join("workspace")).envs(attack::environment(stage.path()));
+    command.current_dir(stage.path().join("workspace")).envs(attack::environment(stage.path(), stage.path()));
     let output = command.env("HOSTILE_MARK", "hostile-survivor").stdin(Stdio::null()).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout), "survived\n", "{}: {output:?}", program.name);
 }
@@ -58,7 +58,7 @@ async fn in_sandbox(world: &World, program: &Program, end: End) {
     let mark = format!("hostile{}", bed.dir().file_name().unwrap().to_str().unwrap());
     let mut request = ExecRequest::new(attack::command(program, &attack_dir(bed.dir())));
     request.env.insert("HOSTILE_MARK".into(), mark.clone().into());
-    for (key, value) in attack::environment(bed.dir()) {
+    for (key, value) in attack::environment(bed.dir(), bed.state()) {
         request.env.insert(key.into(), value.into());
     }
     let mut exec = bed.loopbox.exec(&name, request).await.unwrap();

@@ -11,6 +11,8 @@ use super::program::Program;
 const GOT_THROUGH: i32 = 0;
 const HELD: i32 = 1;
 const COULD_NOT_TRY: i32 = 2;
+/// What scripts say before they do anything.
+const BEGAN: &str = "began";
 /// A command of ours that failed by itself.
 const OWN_FAILURE: i32 = 125;
 /// Killed by the filter of system calls (SIGSYS), and for want of memory (SIGKILL).
@@ -116,6 +118,9 @@ fn inside(program: &Program, outcome: &Outcome) -> Verdict {
         OWN_FAILURE if !program.create.is_empty() && outcome.output.contains("Unsupported") => Verdict::Refused,
         OWN_FAILURE if program.may_die && is_told_as_a_limit(&outcome.output) => Verdict::Held,
         OWN_FAILURE => Verdict::Unclear("the sandbox failed".to_owned()),
+        code if program.judged_outside && !outcome.output.lines().any(|line| line == BEGAN) => {
+            Verdict::Unclear(format!("it did not begin, exit code {code}"))
+        }
         _ if program.judged_outside => Verdict::Held,
         GOT_THROUGH => Verdict::Through,
         HELD | FILTERED => Verdict::Held,
