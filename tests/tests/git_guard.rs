@@ -428,3 +428,24 @@ async fn dies(step: &str) -> bool {
     assert_eq!(left.iter().filter(ours).collect::<Vec<_>>(), ["logs"], "{step}");
     ended.signal() == Some(9)
 }
+
+#[tokio::test]
+async fn links_among_refs_and_logs_are_removed_whatever_the_inside_closes() {
+    let repository = Repository::new();
+    let name = repository.sandbox(&repository.clone).await;
+    let victim = repository.bed.dir().join("victim");
+    fs::write(&victim, "kept").unwrap();
+    let plant = format!(
+        "odd=$(printf 'x\\377'); rm -rf .git/logs/HEAD; ln -s {0} .git/logs/HEAD; ln -s {0} \"$PWD/.git/logs/$odd\"
+         chmod 0 .git/info .git/logs .git",
+        victim.display()
+    );
+    repository.bed.text(&name, &plant).await;
+    let logs = fs::read_dir(repository.clone.join(".git/logs")).unwrap().map(|entry| entry.unwrap().path());
+    let links: Vec<PathBuf> = logs.filter(|path| path.is_symlink()).collect();
+    assert_eq!(links, Vec::<PathBuf>::new());
+    git(&repository.clone, &["checkout", "-q", "-b", "other"]);
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "kept");
+    assert_eq!(repository.findings(&name).await.len(), 2);
+    assert_eq!(repository.bed.text(&name, "chmod 755 .git; git symbolic-ref HEAD").await.trim(), "refs/heads/other");
+}

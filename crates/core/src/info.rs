@@ -80,6 +80,7 @@ pub struct Finding {
 }
 
 /// Names that are not Unicode are made inside at will: no finding may be lost for one.
+#[expect(clippy::ref_option, reason = "this is how serde calls it")]
 fn as_shown<S: serde::Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
     path.as_ref().map(|path| path.to_string_lossy()).serialize(serializer)
 }

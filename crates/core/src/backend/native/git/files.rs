@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, openat2, statat};
@@ -28,6 +28,9 @@ impl Seen {
         self.3 < now - CLOCK_TICK_NS
     }
 
+    /// What nothing looks like.
+    pub(super) const NEVER: Self = Self(0, 0, 0, 0);
+
     /// When its content changed.
     pub(super) fn modified(self) -> i64 {
         self.2
@@ -50,9 +53,9 @@ pub(super) fn open_top(path: &Path) -> io::Result<OwnedFd> {
 }
 
 /// A directory below `at`, if there is one and not something else.
-pub(super) fn open_below(at: impl AsFd, path: &str) -> io::Result<Option<OwnedFd>> {
-    let path = if path.is_empty() { "." } else { path };
-    match open(at, Path::new(path), OFlags::RDONLY | OFlags::DIRECTORY, BENEATH) {
+pub(super) fn open_below(at: impl AsFd, path: impl AsRef<Path>) -> io::Result<Option<OwnedFd>> {
+    let path = if path.as_ref().as_os_str().is_empty() { Path::new(".") } else { path.as_ref() };
+    match open(at, path, OFlags::RDONLY | OFlags::DIRECTORY, BENEATH) {
         Ok(fd) => Ok(Some(fd)),
         Err(error) if is_other_kind(&error) || error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
@@ -63,14 +66,39 @@ const BENEATH: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLI
 
 fn open(at: impl AsFd, path: &Path, flags: OFlags, resolve: ResolveFlags) -> io::Result<OwnedFd> {
     let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    // The kernel gives up beneath a directory when something is renamed meanwhile.
+    retry(|| openat2(at.as_fd(), path, flags, Mode::empty(), resolve))
+}
+
+/// The kernel gives up beneath a directory when something is renamed meanwhile.
+fn retry(open: impl Fn() -> Result<OwnedFd, Errno>) -> io::Result<OwnedFd> {
     for _ in 0..64 {
-        match openat2(at.as_fd(), path, flags, Mode::empty(), resolve) {
+        match open() {
             Err(Errno::AGAIN | Errno::INTR) => {}
             opened => return Ok(opened?),
         }
     }
     Err(Errno::AGAIN.into())
+}
+
+/// Lets the owner of a directory, who is this process's user, list and change it, whatever the inside took from him.
+pub(super) fn open_up(at: impl AsFd, path: impl AsRef<Path>) -> io::Result<()> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let directory = retry(|| openat2(at.as_fd(), path.as_ref(), flags, Mode::empty(), BENEATH))?;
+    let mode = rustix::fs::fstat(&directory)?.st_mode & 0o777 | 0o700;
+    // The mode of what was opened so can be changed by this name only.
+    let name = format!("/proc/self/fd/{}", directory.as_raw_fd());
+    std::fs::set_permissions(name, std::os::unix::fs::PermissionsExt::from_mode(mode))
+}
+
+/// Does so if a directory is there and was closed; for root none is.
+pub(super) fn open_up_if_closed(at: impl AsFd, path: impl AsRef<Path>) -> io::Result<()> {
+    let found = look(&at, &path)?.map(|stat| (FileType::from_raw_mode(stat.st_mode), stat.st_mode & 0o700));
+    match found {
+        Some((FileType::Directory, mode)) if mode != 0o700 && !rustix::process::geteuid().is_root() => {
+            open_up(at, path)
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Whether something is there, but not what was asked for.
@@ -82,8 +110,8 @@ pub(super) fn is_other_kind(error: &io::Error) -> bool {
 }
 
 /// What is at that name of a directory, itself not followed.
-pub(super) fn look(at: impl AsFd, name: &str) -> io::Result<Option<Stat>> {
-    match statat(at, name, AtFlags::SYMLINK_NOFOLLOW) {
+pub(super) fn look(at: impl AsFd, name: impl AsRef<Path>) -> io::Result<Option<Stat>> {
+    match statat(at, name.as_ref(), AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => Ok(Some(stat)),
         Err(Errno::NOENT) => Ok(None),
         Err(errno) => Err(errno.into()),

@@ -148,7 +148,12 @@ fn synchronise(
     }
     let failed = |error| Error::io(format!("comparing {} with the sandbox's", repository.common.display()), error);
     let mut sync = sync(&path, record, repository, state).map_err(failed)?;
-    run(&mut sync).map_err(failed)?;
+    match run(&mut sync).map_err(failed) {
+        Err(error) if sync.findings.is_empty() => return Err(error),
+        // What was found before is told all the same.
+        Err(error) => sync.findings.push(Finding::new(FindingCode::NotEnforced, error.describe())),
+        Ok(()) => {}
+    }
     Ok(sync.findings)
 }
 
@@ -158,7 +163,9 @@ fn shadowed(record: &Record) -> Option<&Repository> {
 }
 
 fn sync(path: &Path, record: &Record, repository: &Repository, mut state: State) -> io::Result<Sync> {
+    let own = files::open_top(path)?;
     let areas = mounts::areas(repository).map(|(name, host)| {
+        files::open_up_if_closed(&own, name)?;
         let (private, host_fd) = (files::open_top(&path.join(name))?, files::open_top(host)?);
         Ok(Area { name, path: host.to_owned(), host: host_fd, private })
     });

@@ -93,7 +93,7 @@ impl Placer {
     pub(super) fn unlock(areas: &[Area]) -> io::Result<()> {
         let names = || LOCKED.iter().chain(&PSEUDO_REFS);
         areas.iter().flat_map(|area| names().map(move |name| (area, name))).try_for_each(|(area, name)| {
-            match remove(&area.private, &format!("{name}.lock")) {
+            match remove(&area.private, format!("{name}.lock")) {
                 Err(error) if super::files::is_other_kind(&error) => Ok(()),
                 removed => removed,
             }
@@ -260,7 +260,7 @@ impl Placer {
 
     /// The sandbox's own directory of that name, made if need be.
     pub(super) fn directory(&mut self, at: impl AsFd, name: &str) -> io::Result<OwnedFd> {
-        if let Some(found) = super::files::open_below(&at, name)? {
+        if let Some(found) = open_private(&at, name)? {
             return Ok(found);
         }
         if look(&at, name)?.is_some() {
@@ -318,8 +318,14 @@ fn make(at: &OwnedFd, name: &str, new: &New<'_>, owner: Option<(u32, u32)>, dura
     Ok(file)
 }
 
-pub(super) fn remove(at: impl AsFd, name: &str) -> io::Result<()> {
-    match unlinkat(at, name, AtFlags::empty()) {
+/// A directory of the sandbox's own, which the inside may have closed to its owner.
+pub(super) fn open_private(at: impl AsFd, name: &str) -> io::Result<Option<OwnedFd>> {
+    super::files::open_up_if_closed(&at, name)?;
+    super::files::open_below(&at, name)
+}
+
+pub(super) fn remove(at: impl AsFd, name: impl AsRef<Path>) -> io::Result<()> {
+    match unlinkat(at, name.as_ref(), AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(errno) => Err(errno.into()),
     }

@@ -6,7 +6,6 @@
 
 mod path;
 
-use std::collections::HashSet;
 use std::fmt;
 
 use sha1::Sha1;
@@ -101,6 +100,10 @@ const NAME_LENGTH: u16 = 0x0fff;
 const SKIP_WORKTREE: u16 = 0x4000;
 const INTENT_TO_ADD: u16 = 0x2000;
 
+/// What the kernel takes for a path, and more than all paths of any repository together.
+const MAX_PATH: usize = 4096;
+const MAX_PATHS: usize = 256 << 20;
+
 /// Extensions that a reader may leave out, and what they are.
 const OPTIONAL: [([u8; 4], &str); 6] = [
     (*b"TREE", "the trees of directories, computed before"),
@@ -134,8 +137,14 @@ impl Index {
             return refuse("is too short");
         }
         let mut entries: Vec<Entry> = Vec::with_capacity(count);
+        let mut length = 0;
         for _ in 0..count {
             let entry = reader.entry(version, hash, entries.last())?;
+            length += entry.path.len();
+            // A path of version 4 repeats the one before at no cost: a small file could take any amount of memory.
+            if entry.path.len() > MAX_PATH || length > MAX_PATHS {
+                return refuse("has longer paths than any working tree");
+            }
             if entries.last().is_some_and(|last| last.order() >= entry.order()) {
                 return refuse("is not sorted");
             }
@@ -182,22 +191,19 @@ impl Index {
     }
 
     /// Nothing lies below a file: through a symbolic link it would lie elsewhere.
+    ///
+    /// Sorted paths between a file and what lies below it begin with the file's path. So each path is compared with the
+    /// nearest before it that it begins with; of those before that one the same was seen already.
     fn check_nesting(&self) -> Result<(), Refused> {
-        let files: HashSet<&[u8]> =
-            self.entries.iter().filter(|entry| entry.stage == 0).map(|entry| entry.path.as_slice()).collect();
-        let mut checked: &[u8] = b"";
+        let mut above: Vec<&[u8]> = Vec::new();
         for entry in self.entries.iter().filter(|entry| entry.stage == 0) {
-            let path = entry.path.strip_suffix(b"/").unwrap_or(&entry.path);
-            let Some(end) = path.iter().rposition(|byte| *byte == b'/') else { continue };
-            let directory = &path[..end];
-            if directory == checked {
-                continue;
+            while above.pop_if(|file| !entry.path.starts_with(file)).is_some() {}
+            if let Some(file) = above.last()
+                && entry.path.get(file.len()) == Some(&b'/')
+            {
+                return refuse(format!("has both a file and a directory '{}'", file.escape_ascii()));
             }
-            let above = directory.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| &directory[..at]);
-            if above.chain([directory]).any(|directory| files.contains(directory)) {
-                return refuse(format!("has both a file and a directory '{}'", String::from_utf8_lossy(directory)));
-            }
-            checked = directory;
+            above.push(&entry.path);
         }
         Ok(())
     }

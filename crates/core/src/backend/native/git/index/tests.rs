@@ -130,6 +130,8 @@ fn forms_that_git_does_not_write_are_refused() {
     assert_eq!(index(2, vec![directory]).check(), Ok(()));
     assert!(index(2, vec![entry("a"), entry("a/b")]).check().is_err(), "below a file");
     assert!(index(2, vec![entry("a"), entry("a-"), entry("a/b/c")]).check().is_err(), "below a file");
+    assert!(index(2, vec![entry("a"), entry("a-"), entry("a-/b"), entry("b")]).check().is_err(), "below a file");
+    assert_eq!(index(2, vec![entry("a"), entry("a-/b"), entry("a.b"), entry("aa/b")]).check(), Ok(()));
     for (extension, accepted) in [(b"link", false), (b"evil", false), (b"UNTR", true), (b"XYZW", true)] {
         let mut index = index(2, vec![]);
         index.extensions.push((*extension, vec![1, 2, 3]));
@@ -138,6 +140,43 @@ fn forms_that_git_does_not_write_are_refused() {
     }
     let twice = Index { entries: vec![entry("a"), entry("a")], ..index(2, vec![]) };
     assert!(Index::parse(&twice.to_bytes(), Hash::Sha1).is_err());
+}
+
+#[test]
+fn a_small_index_takes_no_large_memory() {
+    // Each path is the one before and a letter, which version 4 stores as the letter.
+    let paths = (1..6000).map(|length| entry(&"a".repeat(length)));
+    let bytes = index(4, paths.collect()).to_bytes();
+    assert!(bytes.len() < 6000 * 80);
+    assert!(Index::parse(&bytes, Hash::Sha1).is_err(), "a path is too long");
+    // 150 000 entries of nearly the longest path, each of which differs from the one before in eight letters.
+    let long = "a".repeat(4000);
+    let path = |number: u32| format!("{long}{number:08}");
+    let mut bytes = index(4, vec![entry(&path(0))]).to_bytes();
+    bytes.truncate(bytes.len() - Hash::Sha1.size());
+    let fixed = bytes[12..12 + 62].to_vec();
+    let count: u32 = 150_000;
+    bytes[8..12].copy_from_slice(&count.to_be_bytes());
+    for number in 1..count {
+        bytes.extend(&fixed);
+        write_varint(&mut bytes, 8);
+        bytes.extend(format!("{number:08}\0").bytes());
+    }
+    bytes.extend([0; 20]);
+    assert!(bytes.len() < 16 << 20);
+    let refused = Index::parse(&bytes, Hash::Sha1).unwrap_err();
+    assert!(refused.0.contains("longer paths"), "{refused}");
+}
+
+#[test]
+fn many_directories_are_checked_in_one_go() {
+    let directories = "d/".repeat(2000);
+    let paths = (0..2000).map(|number| entry(&format!("{number:04}/{directories}f")));
+    let large = index(2, paths.collect());
+    let began = std::time::Instant::now();
+    assert_eq!(large.check_nesting(), Ok(()));
+    // Looking at each directory by itself takes a hundred times as long.
+    assert!(began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
 }
 
 #[test]
@@ -156,6 +195,13 @@ fn what_the_host_knows_of_unchanged_files_is_kept_and_nothing_else_believed() {
 }
 
 proptest! {
+    #[test]
+    fn nothing_below_a_file_is_overlooked(paths in proptest::collection::btree_set("[a-b]{1,2}([/-][a-b]{1,2}){0,2}", 0..12)) {
+        let below = |path: &String| paths.iter().any(|file| path.strip_prefix(file.as_str()).is_some_and(|rest| rest.starts_with('/')));
+        let index = index(2, paths.iter().map(|path| entry(path)).collect());
+        prop_assert_eq!(index.check().is_err(), paths.iter().any(below));
+    }
+
     #[test]
     fn whatever_is_written_is_read_back(
         paths in proptest::collection::btree_set("[a-c]{1,3}(/[a-c]{1,200}){0,2}", 0..20),

@@ -8,7 +8,7 @@ use rustix::fs::FileType;
 use sha2::{Digest, Sha256};
 
 use super::super::files::{Content, Seen, look, names, open_below, read};
-use super::super::place::{New, remove};
+use super::super::place::{New, open_private, remove};
 use super::super::state::Synced;
 use super::super::view;
 use super::Sync;
@@ -33,7 +33,7 @@ impl Sync {
         };
         let Some(seen) = there.map(|stat| Seen::of(&stat)) else {
             if let Some(gone) = self.state.folders.remove(&key)
-                && let Some(private) = open_below(&area.private, folder)?
+                && let Some(private) = open_private(&area.private, folder)?
             {
                 for name in gone.files.keys() {
                     remove(&private, name)?;
@@ -85,7 +85,7 @@ impl Sync {
             Content::File(bytes, stat) => (bytes, stat),
             Content::Unfit => return Ok(()),
             Content::Absent => {
-                if let Some(private) = open_below(&area.private, folder)? {
+                if let Some(private) = open_private(&area.private, folder)? {
                     remove(&private, name)?;
                 }
                 self.state.folders.entry(key.to_owned()).or_default().files.remove(name);

@@ -129,7 +129,7 @@ impl Sync {
     pub(super) fn run_and_sweep(&mut self) -> io::Result<()> {
         let mut changed = false;
         for area in &self.areas {
-            changed |= sweep::sweep(area, &mut self.state.trees, self.now, &mut self.findings)?;
+            changed |= sweep::sweep(area, &mut self.state.trees, self.now, &mut self.findings);
         }
         self.unwritten |= changed;
         self.run()
@@ -393,7 +393,7 @@ impl Sync {
 
     /// Both changed it.
     fn join(&mut self, at: usize, name: &str, key: &str, host: Option<Side>, private: Option<Side>) -> io::Result<()> {
-        if look(&self.areas[at].private, &format!("{name}.lock"))?.is_some() {
+        if look(&self.areas[at].private, format!("{name}.lock"))?.is_some() {
             // The sandbox's git is at it.
             self.unfinished = true;
             return Ok(());
