@@ -1,13 +1,16 @@
 //! Files that survive crashes: atomic replacement, locks, trees that are renamed away before they are removed.
 
-use std::ffi::OsStr;
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rustix::fs::OFlags;
+use rustix::fs::{AtFlags, Dir, Mode, OFlags, openat, renameat, unlinkat};
+use rustix::io::Errno;
 
 use crate::error::{Error, Result};
 
@@ -144,65 +147,109 @@ impl Lock {
 
 /// How deep a tree is followed before a directory is lifted to the top, so that a hostile depth exhausts nothing.
 const MAX_DEPTH: usize = 64;
+/// How many names are held at a time.
+const MAX_NAMES: usize = 4096;
 
-/// Removes everything below `trash` (and not `trash` itself). Nothing inside runs any more, but what is there was made
-/// by something hostile: unreadable directories, any depth, any names. Symbolic links are not followed.
+/// Removes everything below `trash` (and not `trash` itself). What is there was made by something hostile: unreadable
+/// directories, any depth, any names; and what was moved out of a workspace may still be open inside. So each name is
+/// taken by itself, from a directory that is held, and symbolic links are not followed.
 pub(crate) fn empty_trash(trash: &Path) -> Result<()> {
+    let failed = |doing: &str, error: io::Error| Error::io(format!("{doing} {}", trash.display()), error);
+    let top = match File::open(trash) {
+        Ok(top) => OwnedFd::from(top),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed("reading", error)),
+    };
     loop {
-        let mut lifted = false;
-        let entries = match fs::read_dir(trash) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(Error::io(format!("reading {}", trash.display()), error)),
-        };
-        for entry in entries.flatten() {
-            match remove_any(&entry.path(), trash, 0, &mut lifted) {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(Error::io(format!("removing {}", entry.path().display()), error)),
+        let (mut lifted, mut first) = (false, Ok(()));
+        for name in names(&top, usize::MAX).map_err(|error| failed("reading", error))? {
+            // What cannot be removed keeps nothing else from being removed.
+            if let Err(error) = remove_any(&top, &name, &top, 0, &mut lifted) {
+                first = first.and(Err(failed(&format!("removing {} in", name.display()), error)));
             }
         }
-        if !lifted {
-            return Ok(());
+        if !lifted || first.is_err() {
+            return first;
         }
     }
 }
 
-fn remove_any(path: &Path, trash: &Path, depth: usize, lifted: &mut bool) -> io::Result<()> {
-    if !fs::symlink_metadata(path)?.is_dir() {
-        return fs::remove_file(path);
+/// Removes what has that name in a directory; that somebody else removed it is fine.
+fn remove_any(at: &OwnedFd, name: &OsStr, trash: &OwnedFd, depth: usize, lifted: &mut bool) -> io::Result<()> {
+    match unlinkat(at, name, AtFlags::empty()) {
+        Err(Errno::ISDIR) => {}
+        Ok(()) | Err(Errno::NOENT) => return Ok(()),
+        Err(errno) => return Err(errno.into()),
     }
     if depth == MAX_DEPTH {
         *lifted = true;
         let suffix = random_hex(8).map_err(io::Error::other)?;
-        return fs::rename(path, trash.join(format!("deep-{suffix}")));
+        let lift = || renameat(at, name, trash, format!("deep-{suffix}"));
+        // One that its owner may not write cannot leave its parent.
+        return absent_is_fine(match lift() {
+            Err(Errno::ACCESS) => open_up(at, name).and_then(|()| lift()),
+            lifted => lifted,
+        });
     }
-    let entries = match fs::read_dir(path) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            fs::set_permissions(path, Permissions::from_mode(0o700))?;
-            fs::read_dir(path)?
-        }
-        Err(error) => return Err(error),
+    let directory = match open_directory(at, name, OFlags::RDONLY) {
+        Err(Errno::ACCESS) => open_up(at, name).and_then(|()| open_directory(at, name, OFlags::RDONLY)),
+        opened => opened,
+    };
+    let directory = match directory {
+        Err(Errno::NOENT) => return Ok(()),
+        opened => opened?,
     };
     let mut forced = false;
-    for entry in entries {
-        let entry = entry?.path();
-        let removed = match remove_any(&entry, trash, depth + 1, lifted) {
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && !forced => {
-                forced = true;
-                fs::set_permissions(path, Permissions::from_mode(0o700))?;
-                remove_any(&entry, trash, depth + 1, lifted)
+    loop {
+        let some = names(&directory, MAX_NAMES)?;
+        if some.is_empty() {
+            return absent_is_fine(unlinkat(at, name, AtFlags::REMOVEDIR));
+        }
+        for entry in some {
+            match remove_any(&directory, &entry, trash, depth + 1, lifted) {
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied && !forced => {
+                    forced = true;
+                    open_up(at, name)?;
+                    remove_any(&directory, &entry, trash, depth + 1, lifted)?;
+                }
+                removed => removed?,
             }
-            removed => removed,
-        };
-        match removed {
-            // Somebody else empties the trash as well. If both gave up here, what is left would stay.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            removed => removed?,
         }
     }
-    fs::remove_dir(path)
+}
+
+fn absent_is_fine(result: Result<(), Errno>) -> io::Result<()> {
+    match result {
+        Err(Errno::NOENT) => Ok(()),
+        result => Ok(result?),
+    }
+}
+
+fn open_directory(at: &OwnedFd, name: &OsStr, flags: OFlags) -> Result<OwnedFd, Errno> {
+    openat(at, name, flags | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+}
+
+/// Lets the owner of a directory list and change it.
+fn open_up(at: &OwnedFd, name: &OsStr) -> Result<(), Errno> {
+    let directory = open_directory(at, name, OFlags::PATH)?;
+    // The mode of what was opened so can be changed by this name only.
+    rustix::fs::chmod(format!("/proc/self/fd/{}", directory.as_raw_fd()), Mode::RWXU)
+}
+
+/// Names in a directory, not more than that many.
+fn names(directory: &OwnedFd, at_most: usize) -> io::Result<Vec<OsString>> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(directory)? {
+        let entry = entry?;
+        let name = OsStr::from_bytes(entry.file_name().to_bytes());
+        if name != "." && name != ".." {
+            names.push(name.to_owned());
+        }
+        if names.len() >= at_most {
+            break;
+        }
+    }
+    Ok(names)
 }
 
 /// That many random bytes in hexadecimal.
@@ -223,6 +270,9 @@ pub(crate) fn to_hex(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
@@ -262,6 +312,14 @@ mod tests {
         let closed = trash.join("tree/closed");
         fs::create_dir_all(closed.join("below")).unwrap();
         fs::set_permissions(&closed, Permissions::from_mode(0o000)).unwrap();
+        // Deeper than a path can tell.
+        let long = "n".repeat(255);
+        fs::create_dir(trash.join("long")).unwrap();
+        let mut at = OwnedFd::from(File::open(trash.join("long")).unwrap());
+        for _ in 0..70 {
+            rustix::fs::mkdirat(&at, &long, Mode::RWXU).unwrap();
+            at = open_directory(&at, long.as_ref(), OFlags::RDONLY).unwrap();
+        }
         empty_trash(&trash).unwrap();
         assert_eq!(fs::read_dir(&trash).unwrap().count(), 0);
         assert!(outside.join("kept").exists());
