@@ -103,7 +103,7 @@ attack() {
     if [ "$(key judge "$file")" = host ]; then
         cp "$COMPARE_WORK/programs/common/host-uses.sh" "$stage"
     fi
-    (cd "$stage" && sh -c "$(key prepare "$file")") 2>/dev/null || true
+    (cd "$stage" && HOSTILE_PROGRAMS=$COMPARE_WORK/programs sh -c "$(key prepare "$file")") 2>/dev/null || true
     local witness=("$COMPARE_WORK/bin/witness")
     if [ "$kind" = none ]; then
         # As ordinary users become root of a namespace, which is what the attack has without a sandbox.

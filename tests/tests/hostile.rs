@@ -76,6 +76,11 @@ fn the_hosts_git_executes_nothing_that_was_planted() {
 }
 
 #[test]
+fn the_repository_of_a_linked_worktree_executes_nothing_that_was_planted() {
+    nothing_gets_through("worktree");
+}
+
+#[test]
 fn guarded_files_stay_as_they_are() {
     nothing_gets_through("guards");
 }
@@ -85,7 +90,7 @@ fn guarded_files_stay_as_they_are() {
 fn every_group_is_tried() {
     let tried =
         ["environment", "files", "git", "guards", "identity", "kernel", "life", "mounts", "namespaces", "network"];
-    let tried = tried.iter().chain(&["processes", "resources", "sockets"]);
+    let tried = tried.iter().chain(&["processes", "resources", "sockets", "worktree"]);
     assert_eq!(program::groups(), tried.map(ToString::to_string).collect::<Vec<_>>());
 }
 

@@ -6,5 +6,10 @@
 #include "hostile.h"
 
 int main(void) {
-    return reached("sethostname", sethostname("owned", 5));
+    char name[65] = "owned";
+    if (!is_control()) {
+        /* The name that it has: should this succeed on the machine itself, nothing comes of it. */
+        gethostname(name, sizeof name - 1);
+    }
+    return reached("sethostname", sethostname(name, strlen(name)));
 }

@@ -1,6 +1,7 @@
 /* Mounts pinned programs of BPF.
  * Matters: programs of others can be had there.
  * Held by: seccomp; no CAP_SYS_ADMIN.
+ * control: root
  * may-lack: a kernel without BPF file systems */
 #include "hostile.h"
 

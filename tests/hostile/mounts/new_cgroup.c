@@ -1,6 +1,7 @@
 /* Mounts the hierarchy of cgroups.
  * Matters: limits are lifted there, and version 1 has the release agent.
- * Held by: seccomp; no CAP_SYS_ADMIN. */
+ * Held by: seccomp; no CAP_SYS_ADMIN.
+ * control: root */
 #include "hostile.h"
 
 #include <sys/mount.h>

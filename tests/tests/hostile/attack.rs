@@ -88,8 +88,9 @@ impl World {
         }
         if let Some(script) = &program.prepare {
             // What only root can prepare is tried by root only.
-            let prepared =
-                Command::new("sh").args(["-euc", script]).current_dir(dir).env("PATH", path_to(&attack)).output();
+            let mut prepare = Command::new("sh");
+            prepare.args(["-euc", script]).current_dir(dir).env("PATH", path_to(&attack));
+            let prepared = prepare.env("HOSTILE_PROGRAMS", program::dir()).output();
             assert!(prepared.unwrap().status.success() || !is_root(), "{}: {script}", program.name);
         }
     }
