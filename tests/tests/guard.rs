@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::PathBuf;
 
 use loopbox_core::{ErrorCode, ExecRequest, Finding, FindingCode, SandboxName};
-use loopbox_tests::Bed;
+use loopbox_tests::{Bed, is_root};
 
 async fn guarded(bed: &Bed, name: &SandboxName) -> Vec<Finding> {
     let findings = bed.loopbox.inspect(name).await.unwrap().findings;
@@ -272,4 +272,22 @@ async fn a_file_that_the_host_replaces_is_guarded_again() {
     }
     assert!(guarded(&bed, &name).await.iter().all(|finding| !finding.message.contains("came off")));
     assert_eq!(fs::metadata(&envrc).unwrap().nlink(), 1);
+}
+
+#[tokio::test]
+async fn a_workspace_that_was_closed_hides_nothing_that_was_made_in_it() {
+    for mode in ["0000", "0311", "0555"] {
+        let bed = Bed::native();
+        let name = bed.sandbox().await;
+        let evil =
+            format!("mkdir .vscode sub; echo evil | tee .vscode/tasks.json sub/.envrc > .envrc; chmod {mode} sub .");
+        bed.text(&name, &evil).await;
+        fs::set_permissions(bed.workspace(), fs::Permissions::from_mode(0o755)).unwrap();
+        assert!(!bed.workspace().join(".vscode").exists() && !bed.workspace().join(".envrc").exists(), "{mode}");
+        bed.loopbox.scan(&name).await.unwrap();
+        fs::set_permissions(bed.workspace().join("sub"), fs::Permissions::from_mode(0o755)).unwrap();
+        // What nobody can pass through obeys nobody until it is opened.
+        assert_eq!(bed.workspace().join("sub/.envrc").exists(), mode == "0000" && !is_root(), "{mode}");
+        assert!(guarded(&bed, &name).await.len() >= 2, "{mode}");
+    }
 }

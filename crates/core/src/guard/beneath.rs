@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, StatxFlags, openat2, statat, statx};
@@ -18,13 +18,45 @@ pub(super) const RESOLVE: ResolveFlags =
 
 /// The workspace, if it is still the directory that the sandbox was made for.
 pub(super) fn top(workspace: &WorkspaceRecord) -> io::Result<OwnedFd> {
-    let top = directory_at(rustix::fs::CWD, &workspace.canonical, ResolveFlags::NO_SYMLINKS)?;
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::NO_SYMLINKS;
+    let top = retry(|| openat2(rustix::fs::CWD, &workspace.canonical, flags, Mode::empty(), resolve))?;
     let stat = rustix::fs::fstat(&top)?;
-    if (stat.st_dev, stat.st_ino) == (workspace.device, workspace.inode) {
-        Ok(top)
-    } else {
-        Err(io::Error::other("the workspace was replaced"))
+    if (stat.st_dev, stat.st_ino) != (workspace.device, workspace.inode) {
+        return Err(io::Error::other("the workspace was replaced"));
     }
+    if stat.st_mode & 0o700 != 0o700 && is_own(&stat) {
+        // Closed to its owner it would not be looked at, and what is in it would count as his when he opens it.
+        change_mode(&top, stat.st_mode | 0o700)?;
+    }
+    directory_at(top, Path::new("."), RESOLVE)
+}
+
+/// Whether this process depends on permissions, and may change those of what was looked at.
+fn is_own(stat: &Stat) -> bool {
+    let me = rustix::process::geteuid();
+    !me.is_root() && stat.st_uid == me.as_raw()
+}
+
+fn change_mode(of: impl AsFd, mode: u32) -> Result<(), Errno> {
+    // What was opened without any permission can be named in this way only.
+    rustix::fs::chmod(format!("/proc/self/fd/{}", of.as_fd().as_raw_fd()), Mode::from_raw_mode(mode & 0o7777))
+}
+
+/// Does something with the owner's permissions on a directory, whatever the inside left of them; they are left so.
+pub(super) fn with_mode<T>(
+    directory: impl AsFd,
+    mode: u32,
+    act: impl FnOnce() -> Result<T, Errno>,
+) -> Result<T, Errno> {
+    let stat = rustix::fs::fstat(&directory)?;
+    if !is_own(&stat) {
+        return Err(Errno::ACCESS);
+    }
+    change_mode(&directory, stat.st_mode | mode)?;
+    let done = act();
+    change_mode(&directory, stat.st_mode)?;
+    done
 }
 
 /// A directory below `at`.
@@ -35,7 +67,15 @@ pub(super) fn directory(at: impl AsFd, path: impl AsRef<Path>) -> io::Result<Own
 fn directory_at(at: impl AsFd, path: &Path, resolve: ResolveFlags) -> io::Result<OwnedFd> {
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    Ok(retry(|| openat2(at.as_fd(), path, flags, Mode::empty(), resolve))?)
+    let open = |flags| retry(|| openat2(at.as_fd(), path, flags, Mode::empty(), resolve));
+    match open(flags) {
+        // One that cannot be listed can be passed through: what is in it can be used by its name.
+        Err(Errno::ACCESS) => {
+            let closed = open(OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC)?;
+            with_mode(&closed, 0o400, || open(flags)).map_err(io::Error::from)
+        }
+        opened => Ok(opened?),
+    }
 }
 
 /// A regular file below `at`, for reading.

@@ -83,9 +83,11 @@ impl Quarantine {
                         return Err(error);
                     }
                 }
-                // A directory that its owner may not write cannot leave its parent.
-                Err(Errno::ACCESS) if open_up(&parent, name).is_ok() => {
-                    renameat_with(&parent, name, &target, name, RenameFlags::NOREPLACE)?;
+                // A directory that its owner may not write cannot leave its parent, nor anything one that he may not.
+                Err(Errno::ACCESS) => {
+                    let _file = open_up(&parent, name);
+                    let rename = || renameat_with(&parent, name, &target, name, RenameFlags::NOREPLACE);
+                    beneath::with_mode(&parent, 0o300, rename)?;
                 }
                 Err(errno) => return Err(errno.into()),
             }

@@ -203,22 +203,41 @@ fn begin(dir: &SandboxDir, record: &Record, init: u32) -> Option<(Mark, Option<S
 
 fn end(dir: &SandboxDir, record: &Record, init: u32, mark: Option<Mark>, began: Option<Stamp>) {
     let Some(mut next) = mark else { return };
+    // Asked before anything is looked at: what lives on may wait for the end of the look.
+    let idle = is_idle(init);
     let now = top_stamp(record);
+    let mut looked = true;
     if began.is_none() || began != now {
-        if let Ok((top, _lock)) = open(dir, record)
-            && let Ok(mut state) = State::load(dir)
-        {
-            let known = state.clone();
-            inspect_names(dir, record, &top, &mut state, Maker::Inside);
-            if state != known {
-                let _stale = state.save(dir);
+        match open(dir, record).and_then(|opened| Ok((opened, State::load(dir)?))) {
+            Ok(((top, _lock), mut state)) => {
+                let known = state.clone();
+                inspect_names(dir, record, &top, &mut state, Maker::Inside);
+                if state != known {
+                    let _stale = state.save(dir);
+                }
+            }
+            Err(error) => {
+                looked = false;
+                note_unlooked(dir, record, &error);
             }
         }
         // What was moved away changed the stamp again.
-        next.checked = now.filter(|now| top_stamp(record) == Some(*now)).and_then(settled).unwrap_or_default();
+        next.checked =
+            now.filter(|now| looked && top_stamp(record) == Some(*now)).and_then(settled).unwrap_or_default();
     }
-    next.quiet = is_idle(init);
+    next.quiet = idle && looked;
     let _unmarked = next.write(dir);
+}
+
+/// Whatever was made inside is there still, and is the inside's also later.
+fn note_unlooked(dir: &SandboxDir, record: &Record, error: &Error) {
+    let message = format!("what the last command made in the workspace was not looked at: {}", error.describe());
+    let finding = Finding::new(FindingCode::NotEnforced, message);
+    if let Some(quarantine) = quarantine(dir, record)
+        && !quarantine.findings().contains(&finding)
+    {
+        let _unwritten = quarantine.note(&finding);
+    }
 }
 
 /// Looks at what is there once nothing runs of a sandbox any more, so that what turns up later is the host's.
