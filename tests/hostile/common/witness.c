@@ -246,6 +246,16 @@ static void furnish_control(void) {
     }
 }
 
+/* What people do in the workspace, if the runner put a script for it into the stage. */
+static void host_uses(void) {
+    if (access(stage("host-uses.sh"), R_OK) != 0) {
+        return;
+    }
+    char command[4 * PATH_MAX];
+    snprintf(command, sizeof command, "exec </dev/null >'%s/host-uses.log' 2>&1; sh '%s/host-uses.sh' '%s'", stage_dir, stage_dir, stage_dir);
+    (void)!system(command);
+}
+
 int main(int argc, char **argv) {
     if (argc == 3 && strcmp(argv[1], "victim") == 0) {
         be_victim(atoi(argv[2]));
@@ -313,6 +323,16 @@ int main(int argc, char **argv) {
     }
     int status = 0;
     alarm(60);
+    if (access(stage("live"), F_OK) == 0) {
+        /* The host does not wait for the attack to end before it goes on. */
+        siginfo_t ended = {0};
+        while (access(stage("workspace/attack/ready"), F_OK) != 0 && ended.si_pid == 0) {
+            usleep(2000);
+            waitid(P_PID, (id_t)attack, &ended, WEXITED | WNOHANG | WNOWAIT);
+        }
+        host_uses();
+        close(open(stage("workspace/attack/done"), O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
+    }
     while (waitpid(attack, &status, 0) != attack) {
     }
     int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
@@ -322,12 +342,7 @@ int main(int argc, char **argv) {
     gethostname(name_after, sizeof name_after - 1);
     /* Before the host works on: what it changes itself is no harm. */
     guarded ^= fingerprint("guarded");
-    if (access(stage("host-uses.sh"), R_OK) == 0) {
-        /* With the machine's own environment, as whoever uses the workspace afterwards. */
-        char command[2 * PATH_MAX];
-        snprintf(command, sizeof command, "exec </dev/null >'%s/host-uses.log' 2>&1; sh '%s/host-uses.sh' '%s'", stage_dir, stage_dir, stage_dir);
-        (void)!system(command);
-    }
+    host_uses();
     char harm[256] = "";
     const struct { const char *name; bool happened; } harms[] = {
         {"file", fingerprint("watched") != files},
