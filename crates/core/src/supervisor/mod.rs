@@ -12,6 +12,7 @@
 //! only then starts a runtime and reads what others say. It ends when init does; init ends when it does.
 
 pub(crate) mod control;
+mod copy;
 mod detached;
 mod serve;
 
@@ -42,7 +43,7 @@ pub fn main() -> i32 {
     sandbox::close_inherited();
     let Ok((stdin, stdout)) = take_stdio() else { return 1 };
     let mut caller = UnixStream::from(stdout);
-    let made = match prepare(stdin) {
+    let made = match prepare(stdin, &caller) {
         Ok(made) => made,
         Err(error) => {
             // A caller that is gone does not need the reason.
@@ -84,8 +85,9 @@ struct Supervised {
     namespaces: Namespaces,
 }
 
-fn prepare(stdin: OwnedFd) -> Result<Supervised> {
+fn prepare(stdin: OwnedFd, caller: &UnixStream) -> Result<Supervised> {
     let instructions = read_instructions(&stdin)?;
+    copy::run_from_copy(&instructions.spec, stdin.as_fd(), caller.as_fd())?;
     loopbox_init::failpoint!(instructions.spec, "supervisor.instructed");
     sandbox::detach().map_err(|errno| explain(LaunchError::new("detaching from the caller", errno)))?;
     loopbox_init::failpoint!(instructions.spec, "supervisor.detached");
@@ -253,7 +255,7 @@ impl From<&Error> for Answer {
 fn explain(error: LaunchError) -> Error {
     const FAILED: &str = "the sandbox could not be started";
     const DOCTOR: &str = "`loopbox doctor` checks what the native backend needs";
-    let machine = Machine::here(std::fs::read_link("/proc/self/exe").ok());
+    let machine = Machine::here(copy::executable());
     if let Some(restriction) = Restriction::behind(&error, &machine) {
         let hint = format!("{}; {DOCTOR}", restriction.remedy(&machine));
         return Error::new(ErrorCode::BackendUnavailable, format!("{FAILED}: {}", restriction.what(&machine)))

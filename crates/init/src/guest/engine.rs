@@ -268,15 +268,19 @@ impl Engine {
     /// Takes the ends of children.
     pub(super) fn reap(&mut self) {
         let mut touched = Vec::new();
+        let mut orphans = false;
         while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
             match self.children.remove(&pid) {
                 Some(id) => {
                     self.child_ended(id, status_of(status));
                     touched.push(id);
                 }
-                None if self.trees.has_watches() => self.sweep_orphans(),
-                None => {}
+                None => orphans = true,
             }
+        }
+        // Once for all of them: a look takes the longer the more there are, and there can be thousands.
+        if orphans && self.trees.has_watches() {
+            self.sweep_orphans();
         }
         for id in touched {
             self.settle(id);

@@ -19,6 +19,9 @@ const BUILD_AT: &str = "/tmp";
 /// Where layers wait, inside the new root, until an overlay holds them.
 const STAGE: &str = "/.stage";
 
+/// How many terminals one sandbox may have: all of a machine's together have 3,072.
+const TERMINALS: &[u8] = b"256";
+
 /// Where all of /proc is, if there is nesting: the kernel lets nobody mount more of it anew than can be seen already.
 const WHOLE_PROC: &str = "/.proc";
 
@@ -84,7 +87,12 @@ impl Root {
             }
             Entry::Proc => self.proc("/proc"),
             Entry::Devpts => {
-                let options = [("newinstance", None), ("ptmxmode", Some(&b"0666"[..])), ("mode", Some(&b"0620"[..]))];
+                let options = [
+                    ("newinstance", None),
+                    ("ptmxmode", Some(&b"0666"[..])),
+                    ("mode", Some(&b"0620"[..])),
+                    ("max", Some(TERMINALS)),
+                ];
                 let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
                 let tree = mount::new_filesystem("devpts", &options, attributes).step("making /dev/pts")?;
                 self.mount(tree.as_fd(), Path::new("/dev/pts"))

@@ -45,7 +45,8 @@ pub struct CallFilter {
     pub nesting: bool,
     /// They keep the CPUs that they have.
     pub fixed_cpus: bool,
-    /// Of all sockets that can be connected they may make TCP ones only.
+    /// They are in no namespace: of all sockets that can be connected they may make TCP ones only, and change limits
+    /// and priorities of nobody else.
     pub streams_only: bool,
 }
 
@@ -124,6 +125,7 @@ impl CallFilter {
             When::FixedCpus => self.fixed_cpus,
             When::StreamsOnly => self.streams_only,
             When::Datagrams => !self.streams_only,
+            When::SharedCpusWithoutNamespaces => self.streams_only && !self.fixed_cpus,
         }
     }
 }

@@ -256,6 +256,12 @@ async fn a_command_that_kills_its_watcher_gains_nothing() {
         let gone =
             "while cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -q 'sleep [3]000'; do :; done; echo gone";
         assert_eq!(guest.run(sh(gone)).await.out(), "gone\n");
+        // So many that a look at all of them for each would take minutes, in which no other command is served.
+        let many = sh("i=0; while [ $i -lt 2000 ]; do sleep 4000 & i=$((i + 1)); done; kill -9 $PPID; wait");
+        let mut exec = guest.start(many).await.unwrap();
+        assert!(matches!(exec.wait().await, Err(GuestError::Failed(Failure::Lost))));
+        let next = tokio::time::timeout(Duration::from_secs(20), guest.run(sh("echo next"))).await;
+        assert_eq!(next.expect("the guest serves others").out(), "next\n");
     }
 }
 

@@ -36,10 +36,12 @@ pub(super) enum When {
     NotNesting,
     /// Where commands have some of the CPUs.
     FixedCpus,
-    /// Where only streams may leave.
+    /// Where there are no namespaces, and only streams may leave.
     StreamsOnly,
     /// Where datagrams are sockets like any other.
     Datagrams,
+    /// As `StreamsOnly`, where commands may choose among all CPUs.
+    SharedCpusWithoutNamespaces,
 }
 
 /// The low half of an argument, or some of its bits. The kernel looks at no more of those that are judged here.
@@ -110,6 +112,25 @@ const ROUTE_ONLY: Check = Check::If {
     value: NETLINK,
     then: &[Check::OneOf { word: argument(2), values: &[libc::NETLINK_ROUTE.cast_unsigned()], errno: EAFNOSUPPORT }],
 };
+
+/// `F_SETLEASE`, and `F_SETDELEG` of Linux 6.19.
+const SET_LEASE: u32 = libc::F_SETLEASE.cast_unsigned();
+const SET_DELEGATION: u32 = 1040;
+
+const OF_THE_HOST: &str = "without namespaces the user's processes outside are named by number: a limit on processor time \
+                           kills them, the warden that ends everything among them, and Landlock judges signals only";
+/// 0 is whoever asks.
+const OWN_PROCESS: &[Check] = &[Check::OneOf { word: argument(0), values: &[0], errno: EPERM }];
+/// `PRIO_PROCESS` is 0.
+const OWN_PRIORITY: &[Check] = &[
+    Check::OneOf { word: argument(0), values: &[0], errno: EPERM },
+    Check::OneOf { word: argument(1), values: &[0], errno: EPERM },
+];
+/// `IOPRIO_WHO_PROCESS` is 1.
+const OWN_IO_PRIORITY: &[Check] = &[
+    Check::OneOf { word: argument(0), values: &[1], errno: EPERM },
+    Check::OneOf { word: argument(1), values: &[0], errno: EPERM },
+];
 
 /// Judged first: the kernel remembers which calls are always allowed, but not these.
 pub(super) const INSPECTED: &[Inspected] = &[
@@ -192,6 +213,24 @@ pub(super) const INSPECTED: &[Inspected] = &[
         checks: &[Check::NoBit { word: argument(0), bits: NAMESPACES | CLONE_NEWTIME, errno: EPERM }],
         when: When::NotNesting,
         reason: "as for clone",
+    },
+    Inspected {
+        call: Sysno::fcntl,
+        checks: &[Check::NoneOf { word: argument(1), values: &[SET_LEASE, SET_DELEGATION], errno: EPERM }],
+        when: When::Always,
+        reason: "a lease makes whoever opens the file, on the host too, wait for its holder, for 45 s each time",
+    },
+    Inspected { call: Sysno::prlimit64, checks: OWN_PROCESS, when: When::StreamsOnly, reason: OF_THE_HOST },
+    Inspected { call: Sysno::setpriority, checks: OWN_PRIORITY, when: When::StreamsOnly, reason: OF_THE_HOST },
+    Inspected { call: Sysno::ioprio_set, checks: OWN_IO_PRIORITY, when: When::StreamsOnly, reason: OF_THE_HOST },
+    Inspected { call: Sysno::sched_setscheduler, checks: OWN_PROCESS, when: When::StreamsOnly, reason: OF_THE_HOST },
+    Inspected { call: Sysno::sched_setparam, checks: OWN_PROCESS, when: When::StreamsOnly, reason: OF_THE_HOST },
+    Inspected { call: Sysno::sched_setattr, checks: OWN_PROCESS, when: When::StreamsOnly, reason: OF_THE_HOST },
+    Inspected {
+        call: Sysno::sched_setaffinity,
+        checks: OWN_PROCESS,
+        when: When::SharedCpusWithoutNamespaces,
+        reason: OF_THE_HOST,
     },
     Inspected {
         call: Sysno::personality,

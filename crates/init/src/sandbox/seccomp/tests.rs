@@ -274,6 +274,42 @@ fn nothing_is_typed_into_a_terminal_and_no_protection_switched_off() {
 }
 
 #[test]
+fn nobody_is_kept_waiting_by_a_lease() {
+    for filter in EVERY {
+        for junk in [0, 1 << 32] {
+            for command in [1024, 1040] {
+                assert_eq!(answer(filter, Call::new(Sysno::fcntl, &[3, command | junk])), errno(libc::EPERM));
+            }
+            // F_SETFD, F_SETFL, F_OFD_SETLK, F_GETLEASE, F_DUPFD_CLOEXEC, F_ADD_SEALS.
+            for command in [2, 4, 37, 1025, 1030, 1033] {
+                assert_eq!(answer(filter, Call::new(Sysno::fcntl, &[3, command | junk])), ALLOW);
+            }
+        }
+    }
+}
+
+#[test]
+fn without_namespaces_limits_and_priorities_are_ones_own() {
+    let plain = CallFilter::default();
+    let streams = CallFilter { streams_only: true, ..plain };
+    for (call, own, others) in [
+        (Sysno::prlimit64, [0, 0], &[[7, 0], [1 << 31, 0]][..]),
+        (Sysno::setpriority, [0, 0], &[[0, 7], [1, 0], [2, 0]]),
+        (Sysno::ioprio_set, [1, 0], &[[1, 7], [2, 0], [3, 0]]),
+        (Sysno::sched_setscheduler, [0, 0], &[[7, 0]]),
+        (Sysno::sched_setparam, [0, 0], &[[7, 0]]),
+        (Sysno::sched_setattr, [0, 0], &[[7, 0]]),
+        (Sysno::sched_setaffinity, [0, 0], &[[7, 0]]),
+    ] {
+        assert_eq!(answer(streams, Call::new(call, &own)), ALLOW, "{call}");
+        for other in others {
+            assert_eq!(answer(streams, Call::new(call, other)), errno(libc::EPERM), "{call} {other:?}");
+            assert_eq!(answer(plain, Call::new(call, other)), ALLOW, "{call}: a process namespace judges");
+        }
+    }
+}
+
+#[test]
 fn rules_name_a_call_once_and_say_why() {
     for filter in EVERY {
         let mut seen = std::collections::HashSet::new();
