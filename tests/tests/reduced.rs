@@ -121,6 +121,7 @@ async fn what_must_work_works() {
     );
     assert_eq!(user.text("echo kept > ~/note; true").await, "");
     assert_eq!(user.text("cat ~/note; grep NoNewPrivs /proc/self/status").await, "kept\nNoNewPrivs:\t1");
+    user.text("nice -n 3 ionice -c 3 chrt -b 0 taskset 1 true && ulimit -n 100").await;
     let code = user.inside("exit 7").await.status.code();
     assert_eq!(code, Some(7));
 }
@@ -224,6 +225,12 @@ async fn nothing_outside_is_signalled_or_looked_into() {
         format!("ls /proc/{pid}/cwd/"),
         format!("ls /proc/{pid}/root/"),
         format!("/usr/bin/python3 -c 'open(\"/proc/{pid}/mem\", \"rb\")'"),
+        // A limit on processor time would kill it, and the warden that ends everything alike.
+        format!("/usr/bin/python3 -c 'import resource; resource.prlimit({pid}, resource.RLIMIT_CORE, (0, 0))'"),
+        format!("/usr/bin/python3 -c 'import os; os.setpriority(os.PRIO_PROCESS, {pid}, 5)'"),
+        format!("/usr/bin/python3 -c 'import os; os.sched_setaffinity({pid}, {{0}})'"),
+        format!("/usr/bin/python3 -c 'import os; os.sched_setscheduler({pid}, os.SCHED_BATCH, os.sched_param(0))'"),
+        format!("ionice -c 3 -p {pid}"),
     ] {
         // setpriv becomes sleep in its own time.
         within("the victim", async {

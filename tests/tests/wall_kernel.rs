@@ -1,10 +1,11 @@
 //! The kernel's walls around a whole sandbox: what is enforced is told, holds, and lets agents and runtimes work.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use loopbox_core::{ErrorCode, ExecInput, ExecRequest, Limits};
-use loopbox_tests::{Bed, ROOT, within};
+use loopbox_tests::{Bed, ROOT, helper, is_root, within};
 
 #[tokio::test]
 async fn inspect_tells_what_the_kernel_enforces() {
@@ -28,6 +29,37 @@ async fn who_nests_sandboxes_gets_namespaces_and_is_told_what_that_costs() {
     let script = "unshare --user --map-root-user --mount --pid --fork sh -c \
                   'mount -t tmpfs none /mnt && mount -t proc proc /proc && echo nested'";
     assert_eq!(bed.text(&name, script).await, "nested");
+}
+
+/// Without Landlock, a command that is named as a link to `/proc/self/exe` is the executable of init. It must not be the
+/// file on the host, of which whoever owns it could change the mode.
+#[tokio::test]
+async fn the_executable_of_init_leads_nowhere() {
+    let bed = Bed::native();
+    let name = bed.sandbox_with(|options| options.nesting = Some(true)).await;
+    bed.text(&name, "mkdir -p ~/.local/bin && ln -s /proc/self/exe ~/.local/bin/disguised").await;
+    let mut disguised = ExecRequest::new(["disguised", "internal", "supervise"]);
+    // It waits for its instructions.
+    disguised.stdin = ExecInput::Stream;
+    let disguised = bed.loopbox.exec(&name, disguised).await.unwrap();
+    let changed =
+        "until pid=$(pgrep -f '^disguised'); do :; done; chmod o+t /proc/$pid/exe && echo changed || echo refused";
+    let changed = bed.text(&name, changed).await;
+    drop(disguised);
+    let mode = fs::metadata(helper()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o1000, 0, "the host's executable: {changed}");
+    // Started by root, the file is somebody else's.
+    assert_eq!(changed, if is_root() { "refused" } else { "changed" });
+}
+
+/// The machine has so many for all sandboxes.
+#[tokio::test]
+async fn no_sandbox_takes_all_terminals() {
+    let bed = Bed::native();
+    let name = bed.sandbox().await;
+    let open = "import os\nfor n in range(1000):\n    try: os.open('/dev/ptmx', os.O_RDWR | os.O_NOCTTY)\n    \
+                except OSError: break\nprint(n)";
+    assert_eq!(bed.text(&name, &format!("/usr/bin/python3 -c \"{open}\"")).await, "256");
 }
 
 #[tokio::test]
