@@ -24,12 +24,11 @@ async fn limits_work_where_declared(bed: Bed) {
 
 async fn options_that_are_not_built_are_refused(bed: Bed) {
     type Change = fn(&mut CreateOptions);
-    let unbuilt: [(&str, Change); 5] = [
+    let unbuilt: [(&str, Change); 4] = [
         ("template", |options| options.template = Some("debian".into())),
         ("credentials", |options| options.credentials = Some(CredentialsMode::Proxy)),
         ("leases", |options| options.leases = Some(BTreeMap::from([("A".into(), "b".into())]))),
         ("agentConfig", |options| options.agent_config = Some(AgentConfig::Instructions)),
-        ("guard", |options| options.guard_allow = Some(vec![".git/hooks".into()])),
     ];
     for (option, change) in unbuilt {
         let mut request = bed.request("bed");
