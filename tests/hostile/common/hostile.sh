@@ -1,3 +1,4 @@
+#!/bin/sh
 # What the hostile scripts share; sourced by each. $payload is the command that nobody outside may ever run for them.
 if [ -z "${HOSTILE_HOST_PIDNS:-}" ] || [ "$(readlink /proc/self/ns/pid)" = "$HOSTILE_HOST_PIDNS" ]; then
     echo 'could not try: not in a process namespace of its own'

@@ -170,13 +170,13 @@ fn witnessed(world: &World, argv: &[String], stage: &Path, program: &Program) ->
 }
 
 /// The environment of a launcher: the programs' addresses are added by the witness.
-pub(super) fn environment(stage: &Path, state: &Path) -> Vec<(&'static str, String)> {
+pub(super) fn environment(stage: &Path, state_dir: &Path) -> Vec<(&'static str, String)> {
     let namespace = fs::read_link("/proc/self/ns/pid").unwrap();
     let machine = fs::read_to_string("/etc/machine-id").unwrap_or_default();
     vec![
         ("HOSTILE_HOST_PIDNS", namespace.to_str().unwrap().to_owned()),
         ("HOSTILE_MACHINE_ID", machine.trim().to_owned()),
-        ("LOOPBOX_STATE_DIR", state.to_str().unwrap().to_owned()),
+        ("LOOPBOX_STATE_DIR", state_dir.to_str().unwrap().to_owned()),
         ("HOME", stage.join("home").to_str().unwrap().to_owned()),
         ("PATH", path_to(&stage.join("workspace/attack"))),
     ]

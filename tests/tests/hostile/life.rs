@@ -25,7 +25,6 @@ async fn nothing_outlives_a_sandbox() {
         for end in [End::Destroyed, End::SupervisorKilled] {
             in_sandbox(&world, &program, end).await;
         }
-        println!("{}: ended with its sandbox", program.name);
     }
 }
 

@@ -29,6 +29,7 @@ use loopbox_tests::ROOT;
 
 /// One attack.
 #[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "one field a key of the head")]
 pub(super) struct Program {
     /// Its group and name, as `files/read_home`.
     pub(super) name: String,

@@ -64,6 +64,7 @@ impl Report {
     }
 
     /// Prints the table, and fails if anything got through, or if a control did not.
+    #[expect(clippy::print_stdout, reason = "the table is for whoever reads the output of the test")]
     pub(super) fn conclude(mut self, group: &str) {
         self.lines.sort_by(|one, other| one.program.name.cmp(&other.program.name));
         let mut failures = Vec::new();
