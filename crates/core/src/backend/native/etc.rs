@@ -189,7 +189,7 @@ fn gitconfig(record: &Record) -> String {
     use std::fmt::Write as _;
     let mut text = format!("{GIT}[safe]\n");
     let repository = record.native.as_ref().and_then(|native| native.git.as_ref());
-    let top = repository.map(|repository| repository.top());
+    let top = repository.map(super::git::Repository::top);
     for path in [record.workspace.canonical.as_path(), &record.workspace.given].into_iter().chain(top) {
         let _infallible = writeln!(text, "\tdirectory = {}", quote(&path.to_string_lossy()));
     }
