@@ -99,9 +99,9 @@ async fn nothing_that_is_planted_inside_reaches_the_host() {
             repository.bed.sh(&name, &script).await;
             assert_eq!(repository.kept(), before, "{plant}");
         }
-        git(workspace, &["commit", "-q", "--allow-empty", "-m", "by the host"]);
-        git(workspace, &["checkout", "-q", "--detach"]);
-        git(workspace, &["checkout", "-q", "-"]);
+        git(&workspace, &["commit", "-q", "--allow-empty", "-m", "by the host"]);
+        git(&workspace, &["checkout", "-q", "--detach"]);
+        git(&workspace, &["checkout", "-q", "-"]);
         assert!(!workspace.join("owned").exists());
         let pointer = fs::read_to_string(repository.tree.join(".git")).unwrap();
         assert_eq!(pointer, format!("gitdir: {}\n", common.join("worktrees/tree").display()));
@@ -448,4 +448,25 @@ async fn links_among_refs_and_logs_are_removed_whatever_the_inside_closes() {
     assert_eq!(fs::read_to_string(&victim).unwrap(), "kept");
     assert_eq!(repository.findings(&name).await.len(), 2);
     assert_eq!(repository.bed.text(&name, "chmod 755 .git; git symbolic-ref HEAD").await.trim(), "refs/heads/other");
+}
+
+#[tokio::test]
+async fn a_repository_deeper_in_the_workspace_cannot_be_exchanged() {
+    let bed = Bed::native();
+    let workspace = bed.workspace();
+    fs::create_dir_all(workspace.join("sub/hooks")).unwrap();
+    git(&workspace, &["init", "-q", "--separate-git-dir", "sub/data"]);
+    git(&workspace, &["config", "core.hooksPath", "sub/hooks"]);
+    fs::write(workspace.join("sub/hooks/pre-commit"), "#!/bin/sh\n").unwrap();
+    fs::write(workspace.join("file"), "x").unwrap();
+    git(&workspace, &["add", "file"]);
+    let name = bed.sandbox().await;
+    let evil = "mv sub old && cp -r old sub; rmdir sub; git config core.fsmonitor 'touch owned'
+        echo evil >> sub/hooks/pre-commit; echo x > sub/other; git status > /dev/null; rm -f owned; ls -a sub | tr '\\n' ' '";
+    let seen = bed.text(&name, &format!("{{ {evil}; }} 2> /dev/null")).await;
+    assert!(seen.contains("data") && seen.contains("other"), "{seen}");
+    git(&workspace, &["status"]);
+    assert!(!workspace.join("owned").exists());
+    assert_eq!(fs::read_to_string(workspace.join("sub/hooks/pre-commit")).unwrap(), "#!/bin/sh\n");
+    assert!(workspace.join("sub/other").exists(), "the rest is the workspace's own");
 }

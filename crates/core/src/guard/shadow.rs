@@ -17,6 +17,7 @@ use super::list::LEFT_OUT;
 use super::state::{Shadow, State};
 use super::tree::{self, Copier};
 use super::{beneath, list};
+use crate::backend::native::git;
 use crate::error::{Error, Result};
 use crate::fs::make_private_dir;
 use crate::record::Record;
@@ -99,7 +100,9 @@ impl<'a> Shadows<'a> {
         };
         // A mount point does not keep the directories above it from being renamed; being mount points themselves does.
         let above = shadows.iter().flat_map(|shadow| shadow.path.ancestors().skip(1));
-        let above: BTreeSet<&Path> = above.filter(|path| *path != Path::new("")).collect();
+        // Those above the repository are mounted already, and would hide it.
+        let mounted = git::above(record);
+        let above: BTreeSet<&Path> = above.filter(|path| *path != Path::new("") && !mounted.contains(*path)).collect();
         let mut entries = Vec::new();
         for top in tops(record) {
             entries.extend(above.iter().map(|path| part(path, top.join(path), false)));

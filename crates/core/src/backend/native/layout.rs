@@ -4,11 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use loopbox_init::sandbox::{Access, Entry, IdMap};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, openat2};
 
 use super::ground::Ground;
 use super::{etc, packages, stubs};
 use crate::agent::Tools;
-use crate::record::Record;
+use crate::record::{Record, WorkspaceRecord};
 use crate::registry::SandboxDir;
 
 /// The private home of every sandbox.
@@ -152,7 +153,7 @@ fn tools_entries(tools: &Tools, ids: IdMap) -> Vec<Entry> {
         source: path.clone(),
         target: path.clone(),
         // Installed by root for root alone, it is readable inside all the same.
-        access: owned(path, ids, true),
+        access: owned(&fs::canonicalize(path).unwrap_or_else(|_| path.clone()), ids, true),
     };
     let mut entries: Vec<Entry> = tools.visible.iter().map(bind).collect();
     entries.push(Entry::Dir { target: TOOLS.into(), mode: 0o755 });
@@ -166,26 +167,60 @@ fn tools_entries(tools: &Tools, ids: IdMap) -> Vec<Entry> {
 }
 
 fn workspace(record: &Record, ids: IdMap) -> Vec<Entry> {
-    let workspace = &record.workspace;
-    let mut entries = Vec::new();
-    let access = owned(&workspace.canonical, ids, false);
-    entries.push(Entry::Bind { source: workspace.canonical.clone(), target: workspace.canonical.clone(), access });
-    if workspace.given != workspace.canonical {
-        entries.push(Entry::Bind { source: workspace.canonical.clone(), target: workspace.given.clone(), access });
+    let WorkspaceRecord { canonical, given, .. } = &record.workspace;
+    let mut targets = vec![canonical];
+    if given != canonical {
+        targets.push(given);
     }
-    entries
+    targets.into_iter().flat_map(|target| part(canonical, target, ids, false)).collect()
+}
+
+/// What is at a path of the host's, no part of which is a link: another sandbox may have a workspace around it, and put
+/// a link in its place at any moment.
+pub(super) fn part(path: &Path, target: &Path, ids: IdMap, read_only: bool) -> Option<Entry> {
+    let (top, name) = (path.parent()?, path.file_name()?);
+    let access = owned(path, ids, read_only);
+    Some(Entry::Part { top: top.to_owned(), path: name.into(), target: target.to_owned(), access })
 }
 
 /// How a directory of the host's is shown: as it is to its own user, idmapped where the sandbox has ids of its own.
 pub(super) fn owned(path: &Path, ids: IdMap, read_only: bool) -> Access {
-    use std::os::unix::fs::MetadataExt;
-    match (ids, fs::metadata(path)) {
-        (IdMap::Range { .. }, Ok(metadata)) => Access::OwnedBy { uid: metadata.uid(), gid: metadata.gid(), read_only },
+    match (ids, owner(path)) {
+        (IdMap::Range { .. }, Some((uid, gid))) => Access::OwnedBy { uid, gid, read_only },
         _ if read_only => Access::ReadOnly,
         _ => Access::ReadWrite,
     }
 }
 
+/// Whose a path is that has no link in it.
+fn owner(path: &Path) -> Option<(u32, u32)> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let found = openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS).and_then(|found| fstat(&found));
+    found.ok().map(|stat| (stat.st_uid, stat.st_gid))
+}
+
 fn read_only(path: &Path) -> Entry {
     Entry::Bind { source: path.to_owned(), target: path.to_owned(), access: Access::ReadOnly }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_that_somebody_puts_in_the_way_is_nobodys_and_is_not_mounted_through() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = fs::canonicalize(dir.path()).unwrap();
+        fs::create_dir_all(dir.join("real/sub")).unwrap();
+        std::os::unix::fs::symlink("real", dir.join("link")).unwrap();
+        assert!(owner(&dir.join("real/sub")).is_some());
+        let ids = IdMap::Range { base: 1 << 20, count: 1 << 16 };
+        let path = dir.join("link/sub");
+        assert_eq!(owner(&path), None);
+        // Not a `Bind`, whose source is found through links.
+        let Some(Entry::Part { top, path: name, access, .. }) = part(&path, &path, ids, false) else {
+            panic!("it is found through links");
+        };
+        assert_eq!((top.join(name), access), (path, Access::ReadWrite), "idmapped for nobody");
+    }
 }

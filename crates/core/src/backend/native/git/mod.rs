@@ -38,6 +38,7 @@ pub(crate) use danger::danger;
 use danger::settings;
 pub(crate) use find::{Repository, find};
 use index::Hash;
+pub(crate) use mounts::above;
 pub(super) use mounts::entries;
 use place::{Area, LOCK, Placer};
 use state::State;

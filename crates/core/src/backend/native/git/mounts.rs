@@ -1,12 +1,13 @@
 //! How a repository is put together inside: a directory of the sandbox's own in the place of the git directory, and in
 //! it the host's objects, refs and logs.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use loopbox_init::sandbox::{Access, Entry, IdMap};
 
-use super::super::layout::owned;
+use super::super::layout::part;
 use super::allowed::Allowed;
 use super::find::Repository;
 use super::sync::COPIED;
@@ -52,8 +53,10 @@ pub(in super::super) fn entries(dir: &SandboxDir, record: &Record, ids: IdMap) -
     let Some(repository) = record.native.as_ref().and_then(|native| native.git.as_ref()) else { return Vec::new() };
     let allowed = Allowed::of(record);
     let places = Places { record };
-    let mut entries = Vec::new();
-    let host = |path: &Path, read_only| places.bind(path, owned(path, ids, read_only));
+    let top = &record.workspace.canonical;
+    let mut entries: Vec<Entry> =
+        above(record).iter().flat_map(|path| places.show(&top.join(path), ids, false)).collect();
+    let host = |path: &Path, read_only| places.show(path, ids, read_only);
     if repository.sealed {
         entries.extend(host(&repository.common, true));
     } else if allowed.whole {
@@ -70,6 +73,16 @@ pub(in super::super) fn entries(dir: &SandboxDir, record: &Record, ids: IdMap) -
     entries
 }
 
+/// The directories of the workspace, relative to it, in which its repository lies, the outermost first. They are mount
+/// points themselves: one that is not could be renamed inside, and another repository be put in the place of this one.
+pub(crate) fn above(record: &Record) -> BTreeSet<PathBuf> {
+    let repository = record.native.as_ref().and_then(|native| native.git.as_ref());
+    let paths = repository.into_iter().flat_map(|repository| areas(repository).map(|(_, path)| path));
+    let within = paths.filter_map(|path| path.strip_prefix(&record.workspace.canonical).ok());
+    let above = within.flat_map(|path| path.ancestors().skip(1));
+    above.filter(|path| *path != Path::new("")).map(Path::to_owned).collect()
+}
+
 fn shadow(dir: &SandboxDir, repository: &Repository, allowed: Allowed, places: &Places<'_>, ids: IdMap) -> Vec<Entry> {
     let mut entries = Vec::new();
     for (name, path) in areas(repository) {
@@ -81,12 +94,12 @@ fn shadow(dir: &SandboxDir, repository: &Repository, allowed: Allowed, places: &
         }));
         for part in parts(path, allowed) {
             let source = path.join(&part.name);
-            entries.extend(places.bind(&source, owned(&source, ids, part.read_only)));
+            entries.extend(places.show(&source, ids, part.read_only));
         }
         let info = path.join("objects/info");
         if info.is_dir() {
             // It says from which other repositories to borrow.
-            entries.extend(places.bind(&info, owned(&info, ids, true)));
+            entries.extend(places.show(&info, ids, true));
         }
     }
     entries
@@ -115,8 +128,7 @@ impl Places<'_> {
         places
     }
 
-    fn bind(&self, path: &Path, access: Access) -> Vec<Entry> {
-        let bind = |target| Entry::Bind { source: path.to_owned(), target, access };
-        self.all(path).into_iter().map(bind).collect()
+    fn show(&self, path: &Path, ids: IdMap, read_only: bool) -> Vec<Entry> {
+        self.all(path).iter().filter_map(|target| part(path, target, ids, read_only)).collect()
     }
 }
