@@ -52,6 +52,22 @@ async fn the_executable_of_init_leads_nowhere() {
     assert_eq!(changed, if is_root() { "refused" } else { "changed" });
 }
 
+/// The kernel counts them for a user, inside and outside together.
+#[tokio::test]
+async fn half_of_what_a_user_may_watch_is_left() {
+    let bed = Bed::native();
+    let all: u64 = fs::read_to_string("/proc/sys/fs/inotify/max_user_instances").unwrap().trim().parse().unwrap();
+    let watch = "import ctypes, resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (9000, 9000))\n\
+                 libc = ctypes.CDLL(None)\nn = 0\nwhile n < 8000 and libc.inotify_init() >= 0: n += 1\nprint(n)";
+    for nesting in [false, true] {
+        let mut request = bed.request(if nesting { "nesting" } else { "plain" });
+        request.options.nesting = Some(nesting);
+        let name = bed.loopbox.create(request).await.unwrap().name;
+        let taken: u64 = bed.text(&name, &format!("/usr/bin/python3 -c '{watch}'")).await.parse().unwrap();
+        assert!((1..=all.min(16_000) / 2).contains(&taken), "{taken} of {all}");
+    }
+}
+
 /// The machine has so many for all sandboxes.
 #[tokio::test]
 async fn no_sandbox_takes_all_terminals() {

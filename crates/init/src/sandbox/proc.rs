@@ -106,6 +106,28 @@ pub(super) fn forbid_user_namespaces(root: BorrowedFd<'_>) -> bool {
     limit.and_then(|limit| rustix::io::write(&limit, b"0")).is_ok()
 }
 
+/// What the kernel counts for a user, in all of the user's namespaces together: half of it stays for the host.
+const SHARED: [(&str, &str); 2] = [
+    ("proc/sys/fs/inotify/max_user_instances", "proc/sys/user/max_inotify_instances"),
+    ("proc/sys/fs/inotify/max_user_watches", "proc/sys/user/max_inotify_watches"),
+];
+
+/// Leaves half of what can be watched to the user's programs outside, where the kernel lets us.
+///
+/// `proc` must be writable still, as for [`forbid_user_namespaces`].
+pub(super) fn share_watches(root: BorrowedFd<'_>) {
+    for (all, ours) in SHARED {
+        let mut text = [0; 32];
+        let open = |path, access| openat(root, path, access | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty());
+        let length = open(all, OFlags::RDONLY).and_then(|file| rustix::io::read(&file, &mut text)).unwrap_or(0);
+        let all = std::str::from_utf8(&text[..length]).ok().and_then(|text| text.trim().parse::<u64>().ok());
+        if let (Some(all), Ok(file)) = (all, open(ours, OFlags::WRONLY)) {
+            // Older kernels do not count them for each namespace.
+            let _as_it_is = rustix::io::write(&file, (all / 2).to_string().as_bytes());
+        }
+    }
+}
+
 /// An empty file and an empty directory in a read-only file system of their own, mounted for as long as it takes.
 fn empty(root: BorrowedFd<'_>) -> Result<(OwnedFd, OwnedFd), Errno> {
     let attributes =

@@ -41,6 +41,7 @@ pub(super) fn enter(entries: &[Entry], mut sources: Sources, nesting: bool) -> R
     if nesting {
         root.proc(WHOLE_PROC)?;
     }
+    proc::share_watches(root.fd.as_fd());
     let no_user_namespaces = !nesting && proc::forbid_user_namespaces(root.fd.as_fd());
     proc::protect(root.fd.as_fd())?;
     pivot(&root)?;
