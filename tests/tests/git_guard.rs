@@ -99,9 +99,9 @@ async fn nothing_that_is_planted_inside_reaches_the_host() {
             repository.bed.sh(&name, &script).await;
             assert_eq!(repository.kept(), before, "{plant}");
         }
-        git(&workspace, &["commit", "-q", "--allow-empty", "-m", "by the host"]);
-        git(&workspace, &["checkout", "-q", "--detach"]);
-        git(&workspace, &["checkout", "-q", "-"]);
+        git(workspace, &["commit", "-q", "--allow-empty", "-m", "by the host"]);
+        git(workspace, &["checkout", "-q", "--detach"]);
+        git(workspace, &["checkout", "-q", "-"]);
         assert!(!workspace.join("owned").exists());
         let pointer = fs::read_to_string(repository.tree.join(".git")).unwrap();
         assert_eq!(pointer, format!("gitdir: {}\n", common.join("worktrees/tree").display()));

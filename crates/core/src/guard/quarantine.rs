@@ -74,13 +74,12 @@ impl Quarantine {
                     let _empty = fs::remove_dir_all(&place);
                     break;
                 }
-                // Another file system, or one without this way of renaming. What is too large to copy is moved aside
-                // within the workspace by nobody: it stays, and the finding says so.
+                // Another file system, or one without this way of renaming. What is too large to copy gets another name.
                 Err(Errno::XDEV | Errno::INVAL | Errno::NOSYS) => {
                     let copied = copy_away(&parent, Path::new(name), &target);
                     if let Err(error) = copied {
                         let _partial = fs::remove_dir_all(&place);
-                        return Err(error);
+                        return set_aside(&parent, name).map_err(|_| error);
                     }
                 }
                 // A directory that its owner may not write cannot leave its parent, nor anything one that he may not.
@@ -137,6 +136,14 @@ impl Quarantine {
     }
 }
 
+/// Gives something a name under which nobody obeys it; its new path.
+fn set_aside(parent: &OwnedFd, name: &OsStr) -> io::Result<PathBuf> {
+    let mut aside = name.to_owned();
+    aside.push(format!(".quarantined-{}", random_hex(4).map_err(io::Error::other)?));
+    renameat_with(parent, name, parent, &aside, RenameFlags::NOREPLACE)?;
+    Ok(fs::read_link(format!("/proc/self/fd/{}", parent.as_raw_fd()))?.join(aside))
+}
+
 fn open_up(parent: &OwnedFd, name: &OsStr) -> io::Result<()> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let directory = rustix::fs::openat(parent, name, flags, Mode::empty())?;
@@ -159,5 +166,20 @@ pub(crate) fn discard_old(state: &Path, trash: &Path) {
             // What cannot be moved now is with the next prune.
             let _later = fs::rename(entry.path(), trash.join(format!("quarantine-{suffix}")));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_moved_is_obeyed_by_nobody() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join(".vscode")).unwrap();
+        let top = OwnedFd::from(File::open(dir.path()).unwrap());
+        let kept = set_aside(&top, ".vscode".as_ref()).unwrap();
+        assert!(kept.is_dir() && kept.parent() == fs::canonicalize(dir.path()).ok().as_deref());
+        assert!(!dir.path().join(".vscode").exists());
     }
 }

@@ -172,7 +172,7 @@ fn workspace(record: &Record, ids: IdMap) -> Vec<Entry> {
     if given != canonical {
         targets.push(given);
     }
-    targets.into_iter().flat_map(|target| part(canonical, target, ids, false)).collect()
+    targets.into_iter().filter_map(|target| part(canonical, target, ids, false)).collect()
 }
 
 /// What is at a path of the host's, no part of which is a link: another sandbox may have a workspace around it, and put
