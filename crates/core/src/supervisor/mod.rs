@@ -267,6 +267,9 @@ fn explain(error: LaunchError) -> Error {
     } else if error.step.contains("the disk") || error.step.contains("a block device") {
         "a limit on disk space takes loop devices and the right to mount them, which containers often lack; leave \
          limits.diskBytes out"
+    } else if error.errno == rustix::io::Errno::NOSPC.raw_os_error() {
+        "no space is left for the sandbox's private files; if that is its own disk (limits.diskBytes, --disk), remove the \
+         sandbox and create it with a larger one"
     } else if error.step.contains("overlay") {
         "the state directory's file system cannot hold an overlay's upper layer; set LOOPBOX_STATE_DIR to a directory on \
          ext4, xfs or btrfs (in a container: on a volume)"
