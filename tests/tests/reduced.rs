@@ -26,7 +26,7 @@ impl User {
         for part in ["", "home", "state", "workspace", "tmp"] {
             let path = user.path(part);
             fs::create_dir_all(&path).unwrap();
-            user.own(&path);
+            User::own(&path);
         }
         // Started by root, the build's own directory may be closed to others.
         fs::copy(helper(), user.path("loopbox")).unwrap();
@@ -38,7 +38,7 @@ impl User {
         self.dir.path().join(part)
     }
 
-    fn own(&self, path: &Path) {
+    fn own(path: &Path) {
         if is_root() {
             chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
         }
@@ -46,7 +46,7 @@ impl User {
 
     fn write(&self, part: &str, text: &str) {
         fs::write(self.path(part), text).unwrap();
-        self.own(&self.path(part));
+        Self::own(&self.path(part));
     }
 
     /// A program run by that user, on the host.
@@ -132,7 +132,7 @@ async fn files_outside_are_kept() {
     user.write("home/secret", "secret");
     user.write("tmp/other", "other");
     fs::create_dir(user.path("home/.ssh")).unwrap();
-    user.own(&user.path("home/.ssh"));
+    User::own(&user.path("home/.ssh"));
     let (home, state, tmp) = (user.path("home"), user.path("state"), user.path("tmp"));
     let (home, state, tmp) = (home.display(), state.display(), tmp.display());
     for script in [
