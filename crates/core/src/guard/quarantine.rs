@@ -20,7 +20,7 @@ use rustix::io::Errno;
 use super::beneath;
 use super::tree::{self, Copier};
 use crate::fs::{make_private_dir, random_hex, read_limited};
-use crate::info::Finding;
+use crate::info::{Finding, FindingCode};
 use crate::name::SandboxName;
 use crate::record::Record;
 
@@ -110,12 +110,19 @@ impl Quarantine {
     pub(crate) fn note(&self, finding: &Finding) -> io::Result<()> {
         make_private_dir(&self.dir).map_err(io::Error::other)?;
         let path = self.dir.join(FINDINGS);
-        if fs::metadata(&path).is_ok_and(|metadata| metadata.len() > MAX_FINDINGS / 2) {
+        let length = fs::metadata(&path).map_or(0, |metadata| metadata.len());
+        if length > MAX_FINDINGS / 2 {
             // Enough is enough: the things themselves are here.
             return Ok(());
         }
         let mut line = serde_json::to_vec(finding)?;
         line.push(b'\n');
+        if length + line.len() as u64 > MAX_FINDINGS / 2 {
+            let rest = "there are too many findings for all to be written down: look at what is in the quarantine";
+            line = serde_json::to_vec(&Finding::new(FindingCode::NotEnforced, rest))?;
+            line.resize(line.len().max(usize::try_from(MAX_FINDINGS / 2 - length).unwrap_or_default() + 1), b' ');
+            line.push(b'\n');
+        }
         File::options().create(true).append(true).mode(0o600).open(&path)?.write_all(&line)
     }
 
@@ -172,6 +179,20 @@ pub(crate) fn discard_old(state: &Path, trash: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn findings_that_are_left_out_are_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let quarantine = Quarantine { dir: dir.path().join("q") };
+        for number in 0..6000 {
+            let message = format!("{number} {}", "x".repeat(100));
+            quarantine.note(&Finding::new(FindingCode::Guarded, message)).unwrap();
+        }
+        quarantine.note(&Finding::new(FindingCode::Guarded, "y".repeat(2 << 20))).unwrap();
+        let told = quarantine.findings();
+        assert!(told.len() < 6000 && told.len() > 1000);
+        assert!(told.last().is_some_and(|last| last.message.contains("too many findings")));
+    }
 
     #[test]
     fn what_cannot_be_moved_is_obeyed_by_nobody() {

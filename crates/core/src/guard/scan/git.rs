@@ -85,7 +85,7 @@ fn hooks(top: &OwnedFd, path: &Path) -> Vec<Offence> {
     if beneath::kind(&stat) == FileType::Symlink {
         return vec![Offence { path: path.to_owned(), why: "git runs hooks from where this link leads".to_owned() }];
     }
-    let entries = beneath::directory(top, path).ok().and_then(|directory| Dir::read_from(&directory).ok());
+    let entries = beneath::directory(top, path).ok().and_then(|directory| Dir::new(directory).ok());
     let names = entries.into_iter().flatten().flatten().map(|entry| entry.file_name().to_bytes().to_vec());
     let mut found = Vec::new();
     for name in names.filter(|name| !name.starts_with(b".") && !name.ends_with(b".sample")).take(MAX_HOOKS) {

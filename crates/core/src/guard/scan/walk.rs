@@ -86,7 +86,8 @@ struct Scan<'a> {
 
 impl Scan<'_> {
     fn directory(&mut self, directory: &OwnedFd, path: &Path, place: Place, depth: usize) {
-        let Ok(entries) = Dir::read_from(directory) else { return };
+        // Not opened anew: its owner may be kept from listing it.
+        let Ok(entries) = rustix::io::dup(directory).and_then(Dir::new) else { return };
         let mut looks = Looks::default();
         let parent = path.file_name().unwrap_or_default();
         for entry in entries.flatten() {
