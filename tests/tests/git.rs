@@ -116,8 +116,9 @@ async fn an_agent_works_on_branches() {
         tree.inside("git branch -D topic renamed && git tag -a v1 -m v1 && git pack-refs --all").await;
         assert_eq!(tree.outside("describe"), "v1\n");
         tree.inside("git worktree list").await;
-        tree.inside("echo x >> a && git stash -q && git status --porcelain").await;
-        assert!(tree.outside("stash list").contains("WIP on main"));
+        tree.inside("echo x >> a && git stash -q && git status --porcelain && git stash list | grep -q 'WIP on main'")
+            .await;
+        assert_eq!(tree.outside("stash list"), "", "each side has its own");
         tree.assert_sound();
         tree.inside("git stash pop -q && git checkout -q a").await;
         tree.inside(

@@ -6,7 +6,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use loopbox_core::{CreateOptions, FindingCode, GitIdentity, SandboxName};
+use loopbox_core::{CreateOptions, ErrorCode, ExecRequest, FindingCode, GitIdentity, SandboxName};
 use loopbox_tests::{Bed, helper};
 
 use crate::git::git;
@@ -237,7 +237,7 @@ async fn nothing_in_the_place_of_a_private_file_makes_the_host_wait_or_read_else
 
 /// The host's git follows a link that is a log, and appends what it does.
 #[tokio::test]
-async fn links_among_refs_and_logs_do_not_last() {
+async fn links_among_refs_do_not_last_and_logs_are_the_sandboxes_own() {
     let repository = Repository::new();
     let (bed, clone) = (&repository.bed, &repository.clone);
     let victim = bed.dir().join("victim");
@@ -253,7 +253,7 @@ async fn links_among_refs_and_logs_do_not_last() {
     git(clone, &["commit", "-q", "--allow-empty", "-m", "by the host"]);
     git(clone, &["branch", "deep/er/branch"]);
     assert_eq!(fs::read_to_string(&victim).unwrap(), "");
-    assert_eq!(repository.findings(&name).await.iter().filter(|finding| finding.contains("removed")).count(), 6);
+    assert_eq!(repository.findings(&name).await.iter().filter(|finding| finding.contains("removed")).count(), 4);
 }
 
 #[tokio::test]
@@ -305,9 +305,9 @@ async fn another_repository_in_the_place_of_the_first_is_noticed() {
     let name = repository.sandbox(clone).await;
     fs::rename(clone.join(".git"), bed.dir().join("old")).unwrap();
     git(clone, &["init", "-q", "-b", "fresh"]);
-    bed.sh(&name, "true").await;
-    let findings = bed.loopbox.inspect(&name).await.unwrap().findings;
-    assert!(findings.iter().any(|finding| finding.message.contains("no longer the git directory")), "{findings:?}");
+    let error = bed.exec(&name, ExecRequest::new(["true"])).await.unwrap_err();
+    assert_eq!(error.code(), ErrorCode::WorkspaceChanged);
+    assert!(error.message().contains("no longer the git directory") && error.hint().is_some(), "{error}");
     bed.loopbox.stop(&name).await.unwrap();
     assert_eq!(bed.text(&name, "git symbolic-ref HEAD").await, "refs/heads/fresh");
     assert!(repository.findings(&name).await.iter().any(|finding| finding.contains("replaced by another repository")));
@@ -430,24 +430,27 @@ async fn dies(step: &str) -> bool {
 }
 
 #[tokio::test]
-async fn links_among_refs_and_logs_are_removed_whatever_the_inside_closes() {
+async fn links_among_refs_are_removed_whatever_the_inside_closes() {
     let repository = Repository::new();
     let name = repository.sandbox(&repository.clone).await;
     let victim = repository.bed.dir().join("victim");
     fs::write(&victim, "kept").unwrap();
     let plant = format!(
-        "odd=$(printf 'x\\377'); rm -rf .git/logs/HEAD; ln -s {0} .git/logs/HEAD; ln -s {0} \"$PWD/.git/logs/$odd\"
-         chmod 0 .git/info .git/logs .git",
+        "odd=$(printf 'x\\377'); ln -s {0} .git/refs/heads/link; ln -s {0} \"$PWD/.git/refs/heads/$odd\"
+         chmod 0 .git/info .git/refs/heads .git",
         victim.display()
     );
     repository.bed.text(&name, &plant).await;
-    let logs = fs::read_dir(repository.clone.join(".git/logs")).unwrap().map(|entry| entry.unwrap().path());
-    let links: Vec<PathBuf> = logs.filter(|path| path.is_symlink()).collect();
+    let heads = fs::read_dir(repository.clone.join(".git/refs/heads")).unwrap().map(|entry| entry.unwrap().path());
+    let links: Vec<PathBuf> = heads.filter(|path| path.is_symlink()).collect();
     assert_eq!(links, Vec::<PathBuf>::new());
     git(&repository.clone, &["checkout", "-q", "-b", "other"]);
     assert_eq!(fs::read_to_string(&victim).unwrap(), "kept");
     assert_eq!(repository.findings(&name).await.len(), 2);
-    assert_eq!(repository.bed.text(&name, "chmod 755 .git; git symbolic-ref HEAD").await.trim(), "refs/heads/other");
+    assert_eq!(
+        repository.bed.text(&name, "chmod 755 .git .git/refs/heads; git symbolic-ref HEAD").await.trim(),
+        "refs/heads/other"
+    );
 }
 
 #[tokio::test]

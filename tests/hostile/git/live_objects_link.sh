@@ -3,6 +3,7 @@
 # Matters: the host's next objects are written there: many files, of which some contents are the attacker's.
 # Held by: directories of objects that the host writes to are not the sandbox's to replace.
 # judge: host
+# remains: docs/git.md
 # harm: file
 # prepare: : >live
 . "$HOSTILE_STAGE/workspace/attack/hostile.sh"

@@ -20,6 +20,7 @@
 //! | `prepare: SCRIPT` | what is done to the stage beforehand, by its owner |
 //! | `stdin: WHAT` | the launcher's own file is its standard input |
 //! | `life: ready` | stays after `ready`; what is left of it at the end of its sandbox counts (see [`super::life`]) |
+//! | `remains: WHERE` | it may get through: a known risk, and where the documents say so |
 //! | `part-of: PROGRAM` | not an attack of its own |
 
 use std::fs;
@@ -43,6 +44,7 @@ pub(super) struct Program {
     pub(super) inner_root: Option<String>,
     pub(super) create: Vec<String>,
     pub(super) may_die: bool,
+    pub(super) remains: Option<String>,
     pub(super) prepare: Option<String>,
     pub(super) reads_a_file: bool,
 }
@@ -98,6 +100,7 @@ impl Program {
                 "inner-root" => program.inner_root = Some(value.to_owned()),
                 "create" => program.create = value.split(' ').map(str::to_owned).collect(),
                 "death" => program.may_die = true,
+                "remains" => program.remains = Some(value.to_owned()),
                 "prepare" => program.prepare = Some(value.to_owned()),
                 "stdin" => program.reads_a_file = true,
                 "part-of" => return None,

@@ -27,4 +27,5 @@ mod watch;
 pub(crate) use allow::{allows, check};
 pub(crate) use quarantine::{Quarantine, discard_old};
 pub use remount::add_guards;
+pub(crate) use tree::{copy_tree, remove as remove_tree};
 pub(crate) use watch::{Watch, finish, noted, prepare, settle};

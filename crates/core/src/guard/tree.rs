@@ -80,6 +80,17 @@ fn names(directory: &OwnedFd) -> io::Result<BTreeSet<std::ffi::OsString>> {
     Ok(found)
 }
 
+/// Copies `path` below `from` to `name` in `to`, where nothing of that name may be, for `owner`; fails if it is large.
+pub(crate) fn copy_tree(
+    from: impl AsFd,
+    path: &Path,
+    to: impl AsFd,
+    name: &OsStr,
+    owner: Option<(u32, u32)>,
+) -> io::Result<()> {
+    Copier::new(owner, &[]).copy(from, path, to, name)
+}
+
 /// Copies a file, a link or a small tree: regular files, directories and links as links, nothing else.
 #[derive(Debug)]
 pub(super) struct Copier<'a> {
@@ -194,7 +205,7 @@ fn give(fd: &OwnedFd, owner: Option<(u32, u32)>) -> io::Result<()> {
 }
 
 /// Removes a small tree by descriptors.
-pub(super) fn remove(at: impl AsFd, name: &OsStr) -> io::Result<()> {
+pub(crate) fn remove(at: impl AsFd, name: &OsStr) -> io::Result<()> {
     remove_below(at.as_fd(), name, 0)
 }
 

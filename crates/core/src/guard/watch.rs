@@ -15,7 +15,7 @@ use super::shadow::{Shadows, more_paths};
 use super::state::{Mark, Stamp, State, settled, stamp};
 use super::{allow, beneath, remount};
 use crate::backend::native::git;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::fs::Lock;
 use crate::info::{Finding, FindingCode};
 use crate::record::Record;
@@ -118,14 +118,17 @@ struct Watched {
 
 impl Watch {
     /// Looks at what the host did since the last command, before the next one starts. `init` is the sandbox's first
-    /// process.
-    pub(crate) fn begin(dir: &SandboxDir, record: &Record, init: u32) -> Self {
+    /// process. Fails if the host has replaced the repository: what is mounted over the old one guards nothing any more.
+    pub(crate) fn begin(dir: &SandboxDir, record: &Record, init: u32) -> Result<Self> {
         if has_git(record) {
-            note_git(dir, record, git::refresh(dir, record));
+            match git::refresh(dir, record) {
+                Err(error) if error.code() == ErrorCode::WorkspaceChanged => return Err(error),
+                refreshed => note_git(dir, record, refreshed),
+            }
         }
         let (mark, began) = begin(dir, record, init).unzip();
         let began = began.flatten();
-        Self(Arc::new(Watched { dir: dir.clone(), record: record.clone(), init, mark, began }))
+        Ok(Self(Arc::new(Watched { dir: dir.clone(), record: record.clone(), init, mark, began })))
     }
 
     /// What is to be done about once a second while the command runs, if anything.

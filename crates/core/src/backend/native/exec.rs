@@ -28,7 +28,7 @@ pub(super) async fn start(dir: &SandboxDir, record: &Record, request: ExecReques
     let input = request.stdin.clone();
     let limit = request.max_output_bytes;
     let start = translate(record, &runtime, request)?;
-    let watch = Watch::begin(dir, record, runtime.init.pid);
+    let watch = Watch::begin(dir, record, runtime.init.pid)?;
     let events = record.native.as_ref().and_then(|native| limits::memory_events(&record.settings.limits, native));
     let memory = events.map(OutOfMemory::since_now);
     let exec = guest::connect_exec(&dir.run().join("init.sock"), token, start, owner)
@@ -55,7 +55,7 @@ pub(super) async fn start_detached(
     let entry = LogEntry::new(id, &request.argv);
     let start = translate(record, &runtime, request)?;
     // Nobody waits for its end: what it makes is found by the next command, or at the sandbox's end.
-    drop(Watch::begin(dir, record, runtime.init.pid));
+    drop(Watch::begin(dir, record, runtime.init.pid)?);
     let pipes = guest::make_pipes(owner).map_err(|error| explain(error, &record.name))?;
     let in_use = in_use.into_file().ok_or_else(|| died(record))?;
     control::exec(&dir.run(), entry, start, Pipes { pipes, in_use: in_use.into() }).await

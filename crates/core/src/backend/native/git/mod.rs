@@ -1,11 +1,11 @@
 //! Git in a sandbox.
 //!
 //! The host's git executes what its configuration and hooks say, and writes where its index says. So the git directory
-//! inside is the sandbox's own. Of the host's, only objects, refs and logs are in it; all else are copies:
+//! inside is the sandbox's own. Of the host's, only objects and refs are in it; all else are copies:
 //!
 //! ```text
 //! .git/ ─────────────▶ SANDBOX/git/common/     the sandbox's own: configuration, hooks, HEAD, index, …
-//!   objects refs logs ▶ the host's             commits of either side are seen by the other at once
+//!   objects refs ─────▶ the host's             commits of either side are seen by the other at once
 //!   worktrees lfs …   ▶ the host's, read-only
 //! ```
 //!
@@ -115,14 +115,44 @@ pub(super) fn prepare(dir: &SandboxDir, record: &Record) -> Result<()> {
         let mut sync = sync(&path, record, repository, state)?;
         for (at, (_, git_dir)) in mounts::areas(repository).enumerate() {
             for part in mounts::parts(git_dir, allowed) {
-                sync.placer.directory(&sync.areas[at].private, &part.name)?;
+                let place = sync.placer.directory(&sync.areas[at].private, &part.name)?;
+                if part.name == mounts::REFS {
+                    for kind in mounts::kinds_of_refs(git_dir) {
+                        sync.placer.directory(&place, &kind)?;
+                    }
+                }
             }
         }
         sync.starting = true;
+        sync.areas.iter().try_for_each(|area| begin_logs(area, owner))?;
         sync.run()?;
         sync.keep_findings()
     };
     run().map_err(failed)
+}
+
+/// Gives a new sandbox the logs and the stash that the host has. More of them than a copy may hold are none: git goes on without.
+fn begin_logs(area: &Area, owner: Option<u32>) -> io::Result<()> {
+    use std::ffi::OsStr;
+    const MAKING: &str = "logs.new";
+    const STASH: &str = "refs/stash";
+    if files::look(&area.private, mounts::LOGS)?.is_some() {
+        return Ok(());
+    }
+    crate::guard::remove_tree(&area.private, OsStr::new(MAKING))?;
+    let owner = owner.map(|id| (id, id));
+    let logs = Path::new(mounts::LOGS);
+    match crate::guard::copy_tree(&area.host, logs, &area.private, OsStr::new(MAKING), owner) {
+        Ok(()) => {
+            if files::look(&area.host, STASH)?.is_some()
+                && let Some(refs) = files::open_below(&area.private, mounts::REFS)?
+            {
+                crate::guard::copy_tree(&area.host, Path::new(STASH), &refs, OsStr::new("stash"), owner)?;
+            }
+            Ok(rustix::fs::renameat(&area.private, MAKING, &area.private, mounts::LOGS)?)
+        }
+        Err(_) => crate::guard::remove_tree(&area.private, OsStr::new(MAKING)),
+    }
 }
 
 fn synchronise(
@@ -205,16 +235,18 @@ fn make_shared(repository: &Repository) -> io::Result<()> {
     for (_, path) in mounts::areas(repository) {
         let top = files::open_top(path)?;
         let owner = rustix::fs::fstat(&top)?;
-        let objects = files::open_below(&top, "objects")?;
-        for (at, name) in [(Some(&top), "logs"), (objects.as_ref(), "info")] {
-            let Some(at) = at else { continue };
-            match rustix::fs::mkdirat(at, name, rustix::fs::Mode::from_raw_mode(owner.st_mode & 0o777)) {
-                Ok(()) if rustix::process::geteuid().is_root() => {
-                    let (uid, gid) = (rustix::fs::Uid::from_raw(owner.st_uid), rustix::fs::Gid::from_raw(owner.st_gid));
-                    rustix::fs::chownat(at, name, Some(uid), Some(gid), rustix::fs::AtFlags::SYMLINK_NOFOLLOW)?;
+        for (parent, names) in [("objects", &["info"][..]), (mounts::REFS, &["heads", "remotes", "tags"])] {
+            let Some(at) = files::open_below(&top, parent)? else { continue };
+            for name in names {
+                match rustix::fs::mkdirat(&at, *name, rustix::fs::Mode::from_raw_mode(owner.st_mode & 0o777)) {
+                    Ok(()) if rustix::process::geteuid().is_root() => {
+                        let (uid, gid) =
+                            (rustix::fs::Uid::from_raw(owner.st_uid), rustix::fs::Gid::from_raw(owner.st_gid));
+                        rustix::fs::chownat(&at, *name, Some(uid), Some(gid), rustix::fs::AtFlags::SYMLINK_NOFOLLOW)?;
+                    }
+                    Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+                    Err(errno) => return Err(errno.into()),
                 }
-                Ok(()) | Err(rustix::io::Errno::EXIST) => {}
-                Err(errno) => return Err(errno.into()),
             }
         }
     }

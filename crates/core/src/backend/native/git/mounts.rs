@@ -1,5 +1,5 @@
 //! How a repository is put together inside: a directory of the sandbox's own in the place of the git directory, and in
-//! it the host's objects, refs and logs.
+//! it the host's objects and refs.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,12 +15,19 @@ use crate::record::Record;
 use crate::registry::SandboxDir;
 
 /// Directories that the sandbox's git and the host's write alike: nothing in them is executed, or says where to write.
-const SHARED: [(&str, &str); 4] = [
-    ("logs", "what refs were; the stash is among them"),
+const SHARED: [(&str, &str); 3] = [
     ("objects", "named by their content"),
-    ("refs", "which commits there are"),
+    (REFS, "which commits there are"),
     ("reftable", "refs in their newer form"),
 ];
+
+/// What refs were. The host's git appends to them at once, and follows a link that is one: so the sandbox has its own,
+/// which begin as the host's are at its first start.
+pub(super) const LOGS: &str = "logs";
+
+/// Its sub-directories are the host's; a branch could lead elsewhere if they could be exchanged for links. What is in it
+/// itself, the stash above all, is the sandbox's own like the logs.
+pub(super) const REFS: &str = "refs";
 
 /// Where the sandbox's own git directory is kept.
 pub(super) const DIR: &str = "git";
@@ -37,6 +44,7 @@ pub(super) fn parts(git_dir: &Path, allowed: Allowed) -> Vec<Part> {
     let directories = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
     let names = directories.filter_map(|entry| entry.file_name().into_string().ok());
     let mut parts: Vec<Part> = names
+        .filter(|name| name != LOGS)
         .filter(|name| !COPIED.contains(&name.as_str()) || (allowed.hooks && name == "hooks"))
         .map(|name| {
             let shared = SHARED.iter().any(|(shared, _reason)| *shared == name);
@@ -46,6 +54,15 @@ pub(super) fn parts(git_dir: &Path, allowed: Allowed) -> Vec<Part> {
         .collect();
     parts.sort_by(|a, b| a.name.cmp(&b.name));
     parts
+}
+
+/// The directories of the host's refs: heads, tags, remotes and what else there is.
+pub(super) fn kinds_of_refs(git_dir: &Path) -> Vec<String> {
+    let entries = fs::read_dir(git_dir.join(REFS)).into_iter().flatten().flatten();
+    let directories = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    let mut kinds: Vec<String> = directories.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    kinds.sort();
+    kinds
 }
 
 /// The repository of a sandbox, inside. Comes after the workspace, in which it may lie.
@@ -94,6 +111,11 @@ fn shadow(dir: &SandboxDir, repository: &Repository, allowed: Allowed, places: &
         }));
         for part in parts(path, allowed) {
             let source = path.join(&part.name);
+            if part.name == REFS {
+                let kinds = kinds_of_refs(path);
+                entries.extend(kinds.iter().flat_map(|kind| places.show(&source.join(kind), ids, false)));
+                continue;
+            }
             entries.extend(places.show(&source, ids, part.read_only));
         }
         let info = path.join("objects/info");

@@ -1,5 +1,5 @@
-//! Refs, logs and objects are written by both sides directly. A link among them would lead the host's git elsewhere: it
-//! appends to the file that a log is a link to. Git itself makes none, so they are removed.
+//! Refs and objects are written by both sides directly. A link among them would lead the host's git elsewhere. Git itself
+//! makes none, so they are removed.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -15,7 +15,7 @@ use super::place::{Area, remove};
 use crate::info::{Finding, FindingCode};
 
 /// Directories that both sides write, and whether all below is looked at: below `objects`, git writes new names only.
-const TREES: [(&str, bool); 4] = [("logs", true), ("objects", false), ("refs", true), ("reftable", false)];
+const TREES: [(&str, bool); 3] = [("objects", false), ("refs", true), ("reftable", false)];
 
 /// More directories than are remembered: where there are more, all are looked at each time.
 const MAX_REMEMBERED: usize = 20_000;
@@ -191,7 +191,7 @@ mod tests {
     impl Git {
         fn new() -> Self {
             let dir = tempfile::tempdir().unwrap();
-            for path in ["host/logs/refs/heads", "host/refs/heads", "host/objects/pack", "private"] {
+            for path in ["host/refs/heads", "host/objects/pack", "private"] {
                 fs::create_dir_all(dir.path().join(path)).unwrap();
             }
             Self { dir, folders: BTreeMap::new() }
@@ -217,14 +217,14 @@ mod tests {
         let mut git = Git::new();
         let odd = OsStr::from_bytes(b"x\xff");
         let deep = "d/".repeat(200);
-        for parent in [PathBuf::from("logs"), Path::new("refs").join(odd), Path::new("refs/heads").join(&deep)] {
+        for parent in [PathBuf::from("refs/tags"), Path::new("refs").join(odd), Path::new("refs/heads").join(&deep)] {
             fs::create_dir_all(git.path(&parent)).unwrap();
             for name in [odd, OsStr::new("link")] {
                 symlink("/etc/passwd", git.path(&parent).join(name)).ok();
             }
         }
         git.sweep(true);
-        assert!(fs::symlink_metadata(git.path("logs/link")).is_err());
+        assert!(fs::symlink_metadata(git.path("refs/tags/link")).is_err());
         assert!(fs::symlink_metadata(git.path("refs").join(odd).join(odd)).is_err());
         assert!(fs::symlink_metadata(git.path("refs/heads").join(&deep).join(odd)).is_err());
         symlink("/etc/passwd", git.path("refs").join(odd).join(odd)).unwrap();
@@ -236,7 +236,7 @@ mod tests {
     fn what_changed_just_now_is_looked_at_again() {
         let mut git = Git::new();
         git.sweep(true);
-        let heads = git.path("logs/refs/heads");
+        let heads = git.path("refs/heads");
         fs::write(heads.join("file"), "").unwrap();
         git.sweep(false);
         symlink("/etc/passwd", heads.join("link")).unwrap();
@@ -256,11 +256,11 @@ mod tests {
     #[test]
     fn what_the_inside_closed_is_opened() {
         let mut git = Git::new();
-        symlink("/etc/passwd", git.path("logs/refs/heads/link")).unwrap();
-        for path in ["logs/refs/heads", "logs/refs", "logs"] {
+        symlink("/etc/passwd", git.path("refs/heads/link")).unwrap();
+        for path in ["refs/heads", "refs"] {
             fs::set_permissions(git.path(path), fs::Permissions::from_mode(0o100)).unwrap();
         }
         assert_eq!(git.sweep(true).len(), 1);
-        assert!(fs::symlink_metadata(git.path("logs/refs/heads/link")).is_err());
+        assert!(fs::symlink_metadata(git.path("refs/heads/link")).is_err());
     }
 }
