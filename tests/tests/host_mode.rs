@@ -1,6 +1,6 @@
 //! `AGENT_LOOP_HOST=1`: the bare host, on request and never silently.
 
-use loopbox_core::{BackendId, ErrorCode, ExecRequest, Isolation, SandboxName};
+use loopbox_core::{BackendId, ErrorCode, ExecRequest, Isolation, LimitCapabilities, SandboxName};
 use loopbox_tests::Bed;
 
 #[tokio::test]
@@ -9,7 +9,7 @@ async fn commands_run_as_the_caller_with_its_environment_and_home() {
     let name = bed.sandbox().await;
     let capabilities = bed.capabilities(&name).await;
     assert_eq!(capabilities.isolation, Isolation::None);
-    assert!(!capabilities.egress && capabilities.limits == Default::default() && !capabilities.root_user);
+    assert!(!capabilities.egress && capabilities.limits == LimitCapabilities::default() && !capabilities.root_user);
     let own = rustix::process::geteuid().as_raw();
     assert_eq!(bed.text(&name, "id -u").await, own.to_string());
     assert_eq!(bed.text(&name, "echo \"$HOME\"").await, std::env::var("HOME").unwrap());
