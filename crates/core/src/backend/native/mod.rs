@@ -227,8 +227,8 @@ impl Backend for Native {
         let helper = self.helper(config)?;
         let files = disk::private(dir, record);
         prepare_files(dir, &files, record, native.ids)?;
+        require_layers(&files.join("layer"))?;
         let ground = layout::has_root(native.ids).then(|| Ground::of(&self.state)).transpose()?;
-        require_attributes(&files.join("layer"))?;
         let disk = disk::of(dir, record);
         if let Some((disk, bytes)) = disk.as_ref().zip(record.settings.limits.disk_bytes) {
             disk::make(disk, bytes)?;
@@ -396,11 +396,19 @@ fn prepare_files(own: &SandboxDir, dir: &SandboxDir, record: &Record, ids: IdMap
     once::make(&dir.join("home"), 0o700, agent, |home| seed(home, record))
 }
 
-/// An overlay keeps its notes in extended attributes. Where there are none it can be mounted, and then fails to remove
-/// directories.
-fn require_attributes(layer: &Path) -> Result<()> {
+/// An overlay cannot have its layers on another one. It keeps its notes in extended attributes: where there are none it
+/// can be mounted, and then fails to remove directories.
+fn require_layers(layer: &Path) -> Result<()> {
     use rustix::fs::{XattrFlags, removexattr, setxattr};
     const NAME: &str = "user.loopbox";
+    // From linux/magic.h.
+    const OVERLAYFS_SUPER_MAGIC: i64 = 0x794c_7630;
+    if rustix::fs::statfs(layer).is_ok_and(|stat| stat.f_type == OVERLAYFS_SUPER_MAGIC) {
+        let what =
+            format!("{} lies on an overlay, such as the root of a container, which can hold no other", layer.display());
+        return Err(Error::new(ErrorCode::BackendUnavailable, what)
+            .with_hint("set LOOPBOX_STATE_DIR to a directory on ext4, xfs or btrfs, such as a volume"));
+    }
     setxattr(layer, NAME, b"", XattrFlags::empty()).and_then(|()| removexattr(layer, NAME)).map_err(|errno| {
         let what = format!("the file system of {} has no extended attributes, which an overlay needs", layer.display());
         Error::new(ErrorCode::BackendUnavailable, what)
