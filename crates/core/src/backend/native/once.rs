@@ -31,8 +31,8 @@ pub(super) fn make(
     // Under another name first: one that has its own name is complete.
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let filling = Filling { path: path.with_file_name(format!("{name}.new")), owner };
-    let made = filling.begin(mode).and_then(|()| fill(&filling)).and_then(|()| fs::rename(&filling.path, path));
-    made.map_err(|error| {
+    let outcome = filling.begin(mode).and_then(|()| fill(&filling)).and_then(|()| fs::rename(&filling.path, path));
+    outcome.map_err(|error| {
         // Nothing half-made stays behind.
         let _left = fs::remove_dir_all(&filling.path);
         Error::io(format!("preparing {}", path.display()), error)
