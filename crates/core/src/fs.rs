@@ -150,6 +150,9 @@ const MAX_DEPTH: usize = 64;
 /// How many names are held at a time.
 const MAX_NAMES: usize = 4096;
 
+/// How often what somebody else writes to meanwhile is removed again.
+const RETRIES: usize = 100;
+
 /// Removes everything below `trash` (and not `trash` itself). What is there was made by something hostile: unreadable
 /// directories, any depth, any names; and what was moved out of a workspace may still be open inside. So each name is
 /// taken by itself, from a directory that is held, and symbolic links are not followed.
@@ -164,7 +167,16 @@ pub(crate) fn empty_trash(trash: &Path) -> Result<()> {
         let (mut lifted, mut first) = (false, Ok(()));
         for name in names(&top, usize::MAX).map_err(|error| failed("reading", error))? {
             // What cannot be removed keeps nothing else from being removed.
-            if let Err(error) = remove_any(&top, &name, &top, 0, &mut lifted) {
+            let mut remove = || remove_any(&top, &name, &top, 0, &mut lifted);
+            let mut removed = remove();
+            // Whoever scans for a last time may still write down there what it found.
+            for _ in 0..RETRIES {
+                match &removed {
+                    Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => removed = remove(),
+                    _ => break,
+                }
+            }
+            if let Err(error) = removed {
                 first = first.and(Err(failed(&format!("removing {} in", name.display()), error)));
             }
         }
